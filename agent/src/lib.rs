@@ -1,0 +1,1 @@
+//! Sensors, traffic counters, the sampler and the recorder.

@@ -1,0 +1,1 @@
+//! Offline analysis: joules, bytes, operational intensity.

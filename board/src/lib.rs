@@ -1,0 +1,1 @@
+//! What a board is: descriptions, detection, and the emulated board.

@@ -1,0 +1,1 @@
+//! Networks, cost model and executors.

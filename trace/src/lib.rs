@@ -1,0 +1,1 @@
+//! The wattline run bundle: schema, writers and readers.
