@@ -1,1 +1,36 @@
-//! The wattline run bundle: schema, writers and readers.
+//! The run bundle: the contract between everything that records and everything that analyses.
+//!
+//! A run is a directory of CSV files and one `manifest.json`. Every producer writes its own
+//! files, stamped with `CLOCK_MONOTONIC` in nanoseconds (what BPF's `bpf_ktime_get_ns` reads),
+//! so there is no message bus: producers meet in the trace, on one clock.
+//!
+//! * [`rows`] holds the schema: one typed row per file.
+//! * [`BundleWriter`] creates a bundle; its [`TableWriter`]s are flushed once a second, so that a
+//!   crash or a power cut loses at most the last second.
+//! * [`BundleReader`] streams it back. A torn last line is what a power cut leaves: it is
+//!   reported ([`TornLine`]) and not fatal. Anything else that is wrong names its file, line and
+//!   column.
+//!
+//! This crate knows nothing of sensors or networks.
+
+mod bundle;
+mod error;
+mod manifest;
+mod name;
+mod ownership;
+mod reader;
+mod row;
+pub mod rows;
+mod writer;
+
+pub use bundle::{BundleReader, BundleWriter, Outcome};
+pub use error::{ReadError, WriteError};
+pub use manifest::{
+    BoardRecord, ClockKind, ClockRecord, ComponentRecord, CounterRecord, Manifest, ModelRecord,
+    Provenance, RailRecord, SCHEMA_VERSION,
+};
+pub use name::Name;
+pub use ownership::{create_dir_all_for_invoker, create_file_for_invoker};
+pub use reader::{TableReader, TornLine};
+pub use row::{Decoder, Encoder, Field, FieldError, Row};
+pub use writer::TableWriter;

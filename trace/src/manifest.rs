@@ -1,0 +1,182 @@
+//! `manifest.json`: what was recorded, on what, with what, and whether it is complete.
+
+use serde::{Deserialize, Serialize};
+
+/// The version of the bundle's schema that this crate writes, and the highest it reads.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// Where a number comes from. Carried from each sensor and counter into every table and figure.
+///
+/// The order is that of trust: a figure made of several inputs has the last of theirs
+/// ([`Ord::max`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Provenance {
+    /// Read from a sensor or counter that counts the thing itself.
+    Measured,
+    /// Measured, then scaled up for time the counter was not scheduled.
+    Scaled,
+    /// Derived from something else that was measured, by a stated rule.
+    Estimated,
+    /// Measured in an earlier run and played again.
+    Replayed,
+    /// Made by a model.
+    Emulated,
+}
+
+impl Provenance {
+    /// The word that stands in tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Provenance::Measured => "measured",
+            Provenance::Scaled => "scaled",
+            Provenance::Estimated => "estimated",
+            Provenance::Replayed => "replayed",
+            Provenance::Emulated => "emulated",
+        }
+    }
+}
+
+impl std::fmt::Display for Provenance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Everything about a run that is not a row.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of the schema.
+    pub schema: u32,
+    /// Version of the wattline that wrote the bundle.
+    pub wattline: String,
+    /// The board.
+    pub board: BoardRecord,
+    /// Kernel release.
+    pub kernel: String,
+    /// The command line.
+    pub command: Vec<String>,
+    /// The clock all rows are stamped with.
+    pub clock: ClockRecord,
+    /// The seed of weights, inputs and emulated noise.
+    pub seed: u64,
+    /// Power rails that were sampled.
+    pub rails: Vec<RailRecord>,
+    /// Traffic counters that were sampled.
+    pub counters: Vec<CounterRecord>,
+    /// The counter source that sees all DRAM traffic, if one does.
+    pub dram_source: Option<String>,
+    /// Components that may appear in spans.
+    pub components: Vec<ComponentRecord>,
+    /// Networks that may appear in spans.
+    pub models: Vec<ModelRecord>,
+    /// Whether the run ended in order: all rows that were taken are in the files.
+    pub complete: bool,
+    /// Whether the user ended the run early.
+    pub interrupted: bool,
+    /// Why the run is not complete, where that is known.
+    pub failure: Option<String>,
+}
+
+/// The board a run was recorded on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BoardRecord {
+    /// The description's name, such as `exynos5422`.
+    pub name: String,
+    /// The board's model in words.
+    pub model: String,
+    /// Whether the board is emulated.
+    pub emulated: bool,
+}
+
+/// Which clock moved the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClockKind {
+    /// `CLOCK_MONOTONIC`.
+    Wall,
+    /// A simulated clock, which moves as fast as the model can be computed.
+    Virtual,
+}
+
+/// The clock all rows are stamped with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClockRecord {
+    /// Which clock moved the run.
+    pub kind: ClockKind,
+    /// Add this to a `t_ns` to get nanoseconds since the UNIX epoch.
+    pub utc_offset_ns: i64,
+}
+
+/// A power rail that was sampled.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RailRecord {
+    /// The rail's name in `power.csv`.
+    pub name: String,
+    /// The sensor's chip or driver name.
+    pub sensor: String,
+    /// Where it was read.
+    pub path: String,
+    /// The averaging window of one conversion.
+    pub window_ns: u64,
+    /// The step between two adjacent voltage readings.
+    pub volts_step: f64,
+    /// The step between two adjacent current readings.
+    pub amps_step: f64,
+    /// The rail that contains this one, if one does: the two are never summed.
+    pub inside: Option<String>,
+    /// Where its numbers come from.
+    pub provenance: Provenance,
+}
+
+/// A traffic counter block that was sampled.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CounterRecord {
+    /// The block's name in `traffic.csv`.
+    pub source: String,
+    /// Its ports or channels.
+    pub ports: Vec<String>,
+    /// Bytes one hardware count stands for.
+    pub bytes_per_count: f64,
+    /// Time between two readings.
+    pub interval_ns: u64,
+    /// What it sees and what it does not, in words.
+    pub covers: String,
+    /// Where its numbers come from.
+    pub provenance: Provenance,
+}
+
+/// A component of the board.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ComponentRecord {
+    /// The component's name in `spans.csv`.
+    pub name: String,
+    /// `cpu`, `gpu` or `npu`.
+    pub kind: String,
+    /// The executor that ran networks on it, such as `xnnpack` or `emulated (xnnpack outputs)`.
+    pub executor: String,
+    /// Rails whose active energy counts as this component's: its own, the memory's, and that of
+    /// the cluster that drives it.
+    pub rails: Vec<String>,
+    /// Peak floating-point operations a second at the precision it ran.
+    pub peak_flops_per_s: Option<f64>,
+    /// Sustained DRAM bandwidth.
+    pub bandwidth_bytes_per_s: Option<f64>,
+    /// Where its times come from.
+    pub provenance: Provenance,
+}
+
+/// A network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelRecord {
+    /// The network's name in `spans.csv`.
+    pub name: String,
+    /// Where it was loaded from, or how it was made.
+    pub origin: String,
+    /// Trained parameters.
+    pub parameters: u64,
+    /// Floating-point operations of one image.
+    pub flops: u64,
+    /// Inputs, weights and outputs of all layers, each once, for one image.
+    pub bytes_theoretical: u64,
+}

@@ -1,0 +1,275 @@
+//! How a typed row becomes a CSV line and a line becomes a row.
+
+use std::collections::HashSet;
+use std::fmt::Debug;
+
+use csv::ByteRecord;
+use csv_core::WriteResult;
+
+use crate::name::Name;
+
+/// A typed row of one file of the bundle.
+pub trait Row: Clone + PartialEq + Debug + Send + 'static {
+    /// The file's name in the bundle.
+    const FILE: &'static str;
+    /// The columns, in order.
+    const COLUMNS: &'static [&'static str];
+
+    /// Appends the row's fields to a line.
+    fn encode(&self, line: &mut Encoder<'_>);
+
+    /// Takes the row's fields from a line.
+    ///
+    /// # Errors
+    /// The first field that does not hold what its column holds.
+    fn decode(fields: &mut Decoder<'_>) -> Result<Self, FieldError>;
+}
+
+/// A value that stands in one CSV field.
+pub trait Field: Sized {
+    /// What a reader expects there, in words.
+    const EXPECTED: &'static str;
+    /// Writes the field.
+    fn encode(&self, line: &mut Encoder<'_>);
+    /// Reads the field.
+    fn decode(text: &[u8], names: &mut Names) -> Option<Self>;
+}
+
+/// A field that does not hold what its column holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FieldError {
+    /// Index of the column, from 0.
+    pub index: usize,
+    /// What was expected there.
+    pub expected: &'static str,
+}
+
+/// Builds CSV lines in a buffer that is reused.
+#[derive(Debug)]
+pub struct Encoder<'a> {
+    buffer: &'a mut Vec<u8>,
+    fields: usize,
+    not_finite: Option<(f64, usize)>,
+}
+
+impl<'a> Encoder<'a> {
+    /// Starts a line at the end of `buffer`.
+    pub(crate) fn new(buffer: &'a mut Vec<u8>) -> Self {
+        Encoder { buffer, fields: 0, not_finite: None }
+    }
+
+    /// Writes one field.
+    pub fn field<F: Field>(&mut self, value: &F) {
+        if self.fields > 0 {
+            self.buffer.push(b',');
+        }
+        value.encode(self);
+        self.fields += 1;
+    }
+
+    /// Ends the line; answers a value that had no business in it, and its column.
+    pub(crate) fn finish(self) -> Result<(), (f64, usize)> {
+        self.buffer.push(b'\n');
+        self.not_finite.map_or(Ok(()), Err)
+    }
+
+    /// Digits and words of a closed set, which never need quotes.
+    pub(crate) fn plain(&mut self, text: &str) {
+        self.buffer.extend_from_slice(text.as_bytes());
+    }
+
+    /// Text, quoted where CSV wants it.
+    fn quoted(&mut self, text: &str) {
+        let mut writer = csv_core::Writer::new();
+        let mut input = text.as_bytes();
+        let mut room = [0u8; 256];
+        loop {
+            let (result, read, written) = writer.field(input, &mut room);
+            self.buffer.extend_from_slice(&room[..written]);
+            input = &input[read..];
+            if result == WriteResult::InputEmpty {
+                break;
+            }
+        }
+        let (_, written) = writer.finish(&mut room);
+        self.buffer.extend_from_slice(&room[..written]);
+    }
+}
+
+/// Hands a line's fields out, in order.
+#[derive(Debug)]
+pub struct Decoder<'a> {
+    record: &'a ByteRecord,
+    names: &'a mut Names,
+    index: usize,
+}
+
+impl<'a> Decoder<'a> {
+    pub(crate) fn new(record: &'a ByteRecord, names: &'a mut Names) -> Self {
+        Decoder { record, names, index: 0 }
+    }
+
+    /// Takes the next field.
+    ///
+    /// # Errors
+    /// If it does not hold an `F`.
+    pub fn field<F: Field>(&mut self) -> Result<F, FieldError> {
+        let index = self.index;
+        self.index += 1;
+        self.record
+            .get(index)
+            .and_then(|text| F::decode(text, self.names))
+            .ok_or(FieldError { index, expected: F::EXPECTED })
+    }
+}
+
+/// Names seen so far, so that a rail's name is held once and not once a row.
+#[derive(Debug, Default)]
+pub struct Names(HashSet<Name>);
+
+impl Names {
+    /// A table whose texts are all different (event details) must not grow memory for ever.
+    const MOST: usize = 4096;
+
+    fn get(&mut self, text: &str) -> Name {
+        if let Some(name) = self.0.get(text) {
+            return name.clone();
+        }
+        let name = Name::new(text);
+        if self.0.len() < Self::MOST {
+            self.0.insert(name.clone());
+        }
+        name
+    }
+}
+
+fn text(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok()
+}
+
+macro_rules! integer_field {
+    ($($type:ty => $expected:literal),*) => {$(
+        impl Field for $type {
+            const EXPECTED: &'static str = $expected;
+            fn encode(&self, line: &mut Encoder<'_>) {
+                line.plain(itoa::Buffer::new().format(*self));
+            }
+            fn decode(bytes: &[u8], _: &mut Names) -> Option<Self> {
+                // A sign or a blank is not what we write: refuse it rather than guess.
+                bytes.first().filter(|b| b.is_ascii_digit())?;
+                text(bytes)?.parse().ok()
+            }
+        }
+    )*};
+}
+integer_field!(u64 => "a whole number up to 2^64-1", u32 => "a whole number up to 2^32-1");
+
+impl Field for f64 {
+    const EXPECTED: &'static str = "a finite number";
+    fn encode(&self, line: &mut Encoder<'_>) {
+        if self.is_finite() {
+            line.plain(ryu::Buffer::new().format_finite(*self));
+        } else {
+            line.not_finite = Some((*self, line.fields));
+        }
+    }
+    fn decode(bytes: &[u8], _: &mut Names) -> Option<Self> {
+        text(bytes)?.parse().ok().filter(|value: &f64| value.is_finite())
+    }
+}
+
+impl Field for bool {
+    const EXPECTED: &'static str = "true or false";
+    fn encode(&self, line: &mut Encoder<'_>) {
+        line.plain(if *self { "true" } else { "false" });
+    }
+    fn decode(bytes: &[u8], _: &mut Names) -> Option<Self> {
+        match bytes {
+            b"true" => Some(true),
+            b"false" => Some(false),
+            _ => None,
+        }
+    }
+}
+
+impl Field for Name {
+    const EXPECTED: &'static str = "UTF-8 text";
+    fn encode(&self, line: &mut Encoder<'_>) {
+        line.quoted(self);
+    }
+    fn decode(bytes: &[u8], names: &mut Names) -> Option<Self> {
+        Some(names.get(text(bytes)?))
+    }
+}
+
+/// An absent value is an empty field.
+impl<F: Field> Field for Option<F> {
+    const EXPECTED: &'static str = F::EXPECTED;
+    fn encode(&self, line: &mut Encoder<'_>) {
+        if let Some(value) = self {
+            value.encode(line);
+        }
+    }
+    fn decode(bytes: &[u8], names: &mut Names) -> Option<Self> {
+        if bytes.is_empty() { Some(None) } else { F::decode(bytes, names).map(Some) }
+    }
+}
+
+/// Declares the row of one file: its columns, in order, with their types.
+macro_rules! row {
+    ($(#[$doc:meta])* $row:ident in $file:literal { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq)]
+        pub struct $row { $($(#[$field_doc])* pub $field: $type,)* }
+
+        impl $crate::row::Row for $row {
+            const FILE: &'static str = $file;
+            const COLUMNS: &'static [&'static str] = &[$(stringify!($field)),*];
+            fn encode(&self, line: &mut $crate::row::Encoder<'_>) {
+                $(line.field(&self.$field);)*
+            }
+            fn decode(
+                fields: &mut $crate::row::Decoder<'_>,
+            ) -> Result<Self, $crate::row::FieldError> {
+                Ok($row { $($field: fields.field()?,)* })
+            }
+        }
+    };
+}
+pub(crate) use row;
+
+/// Declares a closed set of words that stand in a field.
+macro_rules! words {
+    ($(#[$doc:meta])* $type:ident { $($(#[$word_doc:meta])* $variant:ident = $word:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum $type { $($(#[$word_doc])* $variant,)* }
+
+        impl $type {
+            /// Every value, in the schema's order.
+            pub const ALL: &'static [$type] = &[$($type::$variant),*];
+
+            /// The word that stands in the file.
+            pub fn as_str(self) -> &'static str {
+                match self { $($type::$variant => $word,)* }
+            }
+        }
+
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+
+        impl $crate::row::Field for $type {
+            const EXPECTED: &'static str = concat!("one of:", $(" ", $word),*);
+            fn encode(&self, line: &mut $crate::row::Encoder<'_>) {
+                line.plain(self.as_str());
+            }
+            fn decode(bytes: &[u8], _: &mut $crate::row::Names) -> Option<Self> {
+                $type::ALL.iter().copied().find(|value| value.as_str().as_bytes() == bytes)
+            }
+        }
+    };
+}
+pub(crate) use words;

@@ -1,0 +1,216 @@
+//! The schema: one typed row for each CSV file of a bundle.
+//!
+//! Times are `CLOCK_MONOTONIC` nanoseconds; `manifest.json` holds the offset to UTC.
+
+use crate::name::Name;
+use crate::row::{row, words};
+
+row! {
+    /// A fresh reading of one power rail. Repeats of one conversion are not in the file.
+    PowerRow in "power.csv" {
+        /// When the reading was taken: the midpoint of the read.
+        t_ns: u64,
+        /// The rail's name in the board description.
+        rail: Name,
+        /// Bus voltage, mean over the window.
+        volts: f64,
+        /// Current, mean over the window.
+        amps: f64,
+        /// Power, mean over the window.
+        watts: f64,
+        /// What the value averages over: the window that ended at or shortly before `t_ns`.
+        window_ns: u64,
+    }
+}
+
+row! {
+    /// Memory traffic seen by one port of a counter, cumulative since the recorder started, with
+    /// counter wrap already undone.
+    TrafficRow in "traffic.csv" {
+        /// When the counters were read.
+        t_ns: u64,
+        /// The counter block, such as `ppmu` or `cci400`.
+        source: Name,
+        /// The port or memory channel within it.
+        port: Name,
+        /// Bytes read since the recorder started.
+        read_bytes: u64,
+        /// Bytes written since the recorder started.
+        write_bytes: u64,
+    }
+}
+
+row! {
+    /// How busy a CPU was, cumulative since the recorder started.
+    CpuRow in "cpu.csv" {
+        /// When this was read.
+        t_ns: u64,
+        /// The CPU's number.
+        cpu: u32,
+        /// Time the target (the recorded program) ran on it; empty where nothing accounts it.
+        target_busy_ns: Option<u64>,
+        /// Time anything ran on it.
+        busy_ns: u64,
+        /// Its frequency then; empty where the machine does not say.
+        freq_khz: Option<u32>,
+    }
+}
+
+words! {
+    /// What a span spans.
+    SpanKind {
+        /// One network on one component: the parent of images.
+        Run = "run",
+        /// One image: the parent of layers.
+        Image = "image",
+        /// One layer of one image.
+        Layer = "layer",
+    }
+}
+
+row! {
+    /// An interval of work.
+    SpanRow in "spans.csv" {
+        /// Unique in the bundle.
+        id: u64,
+        /// The span this one lies in.
+        parent: Option<u64>,
+        /// What it spans.
+        kind: SpanKind,
+        /// The network (run, image) or the layer.
+        name: Name,
+        /// The component that did the work.
+        component: Name,
+        /// Index of the image in its stream.
+        image: Option<u64>,
+        /// First instant.
+        start_ns: u64,
+        /// Last instant.
+        end_ns: u64,
+        /// Floating-point operations of the work, two per multiply-accumulate.
+        flops: u64,
+        /// Inputs, weights and outputs, each once.
+        bytes_theoretical: u64,
+    }
+}
+
+row! {
+    /// A hardware counter, at an instant or over a span.
+    CounterRow in "counters.csv" {
+        /// When it was read; empty if it belongs to a span.
+        t_ns: Option<u64>,
+        /// The span it was counted over; empty if it was read at an instant.
+        span: Option<u64>,
+        /// The component it belongs to.
+        component: Name,
+        /// The event's name.
+        event: Name,
+        /// The count.
+        value: u64,
+        /// Whether the count was scaled up for time the counter was not scheduled.
+        scaled: bool,
+    }
+}
+
+words! {
+    /// What happened.
+    EventKind {
+        /// A CPU, GPU or memory frequency changed.
+        Frequency = "frequency",
+        /// Samples were lost because a queue was full.
+        Drop = "drop",
+        /// The sampler missed one or more deadlines.
+        Overrun = "overrun",
+        /// A sensor or counter answered wrongly and is tried again.
+        SensorError = "sensor_error",
+        /// A sensor or counter is gone for the rest of the run.
+        ChannelGone = "channel_gone",
+        /// The chip slowed itself down.
+        Throttle = "throttle",
+        /// The user ended the run early.
+        Interrupted = "interrupted",
+        /// The bundle itself could not be written as it should.
+        WriteError = "write_error",
+        /// Anything else worth knowing when reading the data.
+        Note = "note",
+    }
+}
+
+row! {
+    /// Something that happened while recording.
+    EventRow in "events.csv" {
+        /// When.
+        t_ns: u64,
+        /// What.
+        kind: EventKind,
+        /// Which sensor, counter, CPU or thread.
+        source: Name,
+        /// In words.
+        detail: Name,
+        /// How many times, where that means something; else 1.
+        count: u64,
+    }
+}
+
+row! {
+    /// The agent's own cost, cumulative since the recorder started.
+    AgentRow in "agent.csv" {
+        /// When this was read.
+        t_ns: u64,
+        /// CPU time of the agent's threads.
+        cpu_ns: u64,
+        /// Resident memory of the process.
+        resident_bytes: u64,
+        /// Sampling instants.
+        ticks: u64,
+        /// Fresh readings.
+        samples: u64,
+        /// Readings dropped because they repeated a conversion.
+        repeats: u64,
+        /// Readings lost because a queue was full.
+        drops: u64,
+        /// Deadlines missed by a whole period or more.
+        overruns: u64,
+        /// Median lateness of a sampling instant.
+        lateness_p50_ns: u64,
+        /// 99th percentile of the lateness.
+        lateness_p99_ns: u64,
+    }
+}
+
+words! {
+    /// What a row of truth is about.
+    TruthQuantity {
+        /// Joules above idle that this work caused on the rail named by `subject`.
+        ActiveJoules = "active_joules",
+        /// All joules of the rail named by `subject` over the interval.
+        TotalJoules = "total_joules",
+        /// DRAM bytes moved by the component named by `subject`.
+        DramBytes = "dram_bytes",
+    }
+}
+
+row! {
+    /// What the emulated board knows: written by it alone, read by nothing but tests and
+    /// `--check-truth`.
+    TruthRow in "truth.csv" {
+        /// A run, an image or a layer.
+        scope: SpanKind,
+        /// The component that did the work.
+        component: Name,
+        /// Index of the image in its stream.
+        image: Option<u64>,
+        /// The network (run, image) or the layer.
+        name: Name,
+        /// First instant.
+        start_ns: u64,
+        /// Last instant.
+        end_ns: u64,
+        /// What the value is.
+        quantity: TruthQuantity,
+        /// The rail or the component it is about.
+        subject: Name,
+        /// Joules or bytes.
+        value: f64,
+    }
+}
