@@ -1,0 +1,337 @@
+//! What a board is: components, rails, counters and what they can do, as a TOML file says it.
+
+mod load;
+mod validate;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::quantity::{
+    Bandwidth, Capacity, EnergyPerByte, FlopRate, Frequency, Power, Resistance, Time, Voltage,
+};
+
+pub use load::{DescriptionError, builtin_names};
+
+/// A board, as its description says.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Description {
+    /// The name by which the command knows it, such as `exynos5422`.
+    pub name: String,
+    /// The board in words.
+    pub model: String,
+    /// Entries of `/proc/device-tree/compatible`, or text in `model`, that identify it.
+    #[serde(default)]
+    pub compatible: Vec<String>,
+    /// The DRAM.
+    pub memory: Memory,
+    /// Power rails with a sensor.
+    #[serde(default)]
+    pub rails: Vec<Rail>,
+    /// Memory-traffic counter blocks.
+    #[serde(default)]
+    pub counters: Vec<Counter>,
+    /// What computes.
+    pub components: Vec<Component>,
+    /// What the emulated board's sensors get wrong.
+    #[serde(default)]
+    pub noise: Noise,
+}
+
+/// The DRAM that all components share.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Memory {
+    /// What all components together can draw.
+    pub bandwidth: Bandwidth,
+    /// Energy that moves with each byte.
+    pub energy_per_byte: EnergyPerByte,
+    /// Traffic while nothing runs.
+    pub idle_traffic: Bandwidth,
+    /// The rail the DRAM hangs on.
+    pub rail: Option<Spanned<String>>,
+    /// The counter block that sees all DRAM traffic.
+    pub counter: Option<Spanned<String>>,
+}
+
+/// A power rail with a sensor.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rail {
+    /// Its name on the schematic.
+    pub name: Spanned<String>,
+    /// The sensor's I2C address: the boards' device trees carry no labels.
+    pub i2c_address: u16,
+    /// The sensor's chip, as hwmon's `name` file says it.
+    pub chip: String,
+    /// The shunt.
+    pub shunt: Resistance,
+    /// Its voltage when idle.
+    pub voltage: Voltage,
+    /// Its power when nothing runs.
+    pub idle_power: Power,
+    /// The rail that contains this one. The two are never summed.
+    pub inside: Option<Spanned<String>>,
+}
+
+/// What computes.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Component {
+    /// The name by which the command knows it, such as `a15`.
+    pub name: Spanned<String>,
+    /// CPU cluster, GPU or NPU.
+    pub kind: ComponentKind,
+    /// CPUs of a cluster, by number.
+    #[serde(default)]
+    pub cpus: Vec<u32>,
+    /// Names its PMU may have in /sys/bus/event_source/devices; they are discovered, not trusted.
+    #[serde(default)]
+    pub pmus: Vec<String>,
+    /// Peak rate at each precision.
+    pub peak: Peak,
+    /// The precision at which networks run on it.
+    #[serde(default)]
+    pub precision: Precision,
+    /// DRAM bandwidth it sustains alone.
+    pub bandwidth: Bandwidth,
+    /// Its last-level cache.
+    pub last_level_cache: Capacity,
+    /// Fixed cost of starting a layer on it.
+    pub dispatch: Time,
+    /// The rail it hangs on.
+    pub rail: Option<Spanned<String>>,
+    /// Power above idle while it computes.
+    pub dynamic_power: Power,
+    /// Clock frequencies it offers, lowest first.
+    #[serde(default)]
+    pub frequencies: Vec<Frequency>,
+    /// The CPU cluster that drives it, if it cannot run by itself.
+    pub driver: Option<Driver>,
+    /// Operators it refuses to run.
+    #[serde(default)]
+    pub refuses: Vec<String>,
+    /// How well each network uses it.
+    #[serde(default)]
+    pub calibration: BTreeMap<String, Calibration>,
+}
+
+/// What kind of component it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ComponentKind {
+    /// A cluster of CPU cores.
+    Cpu,
+    /// A GPU.
+    Gpu,
+    /// A neural processor.
+    Npu,
+}
+
+impl ComponentKind {
+    /// The word that stands in tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ComponentKind::Cpu => "cpu",
+            ComponentKind::Gpu => "gpu",
+            ComponentKind::Npu => "npu",
+        }
+    }
+}
+
+/// The precision at which networks run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// 32-bit floating point.
+    #[default]
+    Fp32,
+    /// 16-bit floating point.
+    Fp16,
+}
+
+impl Precision {
+    /// Bytes an element.
+    pub fn bytes(self) -> u64 {
+        match self {
+            Precision::Fp32 => 4,
+            Precision::Fp16 => 2,
+        }
+    }
+}
+
+/// Peak rate at each precision; what is not there is not offered.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Peak {
+    /// At 32 bits.
+    pub fp32: Option<FlopRate>,
+    /// At 16 bits.
+    pub fp16: Option<FlopRate>,
+}
+
+/// The CPU cluster that drives an accelerator.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Driver {
+    /// The cluster.
+    pub component: Spanned<String>,
+    /// How much of it that takes, from 0 to 1.
+    pub share: Spanned<f64>,
+}
+
+/// How well one network uses one component.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    /// The throughput this was fitted to.
+    pub images_per_s: f64,
+    /// Share of the peak rate that its layers reach where they are not bound by memory.
+    pub efficiency: Spanned<f64>,
+}
+
+/// A memory-traffic counter block.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Counter {
+    /// Its name in `traffic.csv`.
+    pub name: Spanned<String>,
+    /// Its register map.
+    pub kind: CounterKind,
+    /// Physical address of each block of registers.
+    pub bases: Vec<u64>,
+    /// Its ports: for a CCI the interfaces that are counted, for PPMU one a block.
+    pub ports: Vec<Port>,
+    /// What it sees and what it does not.
+    pub covers: String,
+}
+
+/// The register map of a counter block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CounterKind {
+    /// ARM CCI-400: request handshakes of its slave interfaces.
+    Cci400,
+    /// ARM CCI-550: data beats of its memory interfaces.
+    Cci550,
+    /// Exynos PPMU v1: data beats of a DRAM controller's channels.
+    ExynosPpmu,
+}
+
+/// A port of a counter block.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Port {
+    /// Its name in `traffic.csv`.
+    pub name: String,
+    /// Number of the interface or the block.
+    pub number: u32,
+    /// The component whose traffic passes there, if it is one component's.
+    pub component: Option<Spanned<String>>,
+}
+
+/// What the emulated board's sensors get wrong.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Noise {
+    /// Standard deviation of one shunt sample, at the shunt.
+    pub shunt: Voltage,
+    /// Standard deviation of one bus sample.
+    pub bus: Voltage,
+    /// Largest error of a sensor's conversion time, as a share of it.
+    pub conversion_clock: f64,
+}
+
+impl Default for Noise {
+    /// Guesses: an INA231's own LSBs are 2.5 µV and 1.25 mV; a board adds to that.
+    fn default() -> Self {
+        Noise { shunt: Voltage::new(10e-6), bus: Voltage::new(1e-3), conversion_clock: 0.005 }
+    }
+}
+
+impl Component {
+    /// The name.
+    pub fn name(&self) -> &str {
+        self.name.get_ref()
+    }
+
+    /// The peak rate at the precision networks run at on it.
+    pub fn peak_rate(&self) -> Option<FlopRate> {
+        match self.precision {
+            Precision::Fp32 => self.peak.fp32,
+            Precision::Fp16 => self.peak.fp16,
+        }
+    }
+
+    /// Share of the peak rate a network reaches: as calibrated, or for a network that was not,
+    /// the geometric mean of those that were.
+    pub fn efficiency(&self, network: &str) -> Option<f64> {
+        if let Some(known) = self.calibration.get(network) {
+            return Some(*known.efficiency.get_ref());
+        }
+        let logarithms: Vec<f64> =
+            self.calibration.values().map(|known| known.efficiency.get_ref().ln()).collect();
+        (!logarithms.is_empty())
+            .then(|| (logarithms.iter().sum::<f64>() / logarithms.len() as f64).exp())
+    }
+}
+
+impl Rail {
+    /// The name.
+    pub fn name(&self) -> &str {
+        self.name.get_ref()
+    }
+}
+
+impl Counter {
+    /// The name.
+    pub fn name(&self) -> &str {
+        self.name.get_ref()
+    }
+}
+
+impl Description {
+    /// A component by name.
+    pub fn component(&self, name: &str) -> Option<&Component> {
+        self.components.iter().find(|component| component.name() == name)
+    }
+
+    /// The rails whose active energy counts as a component's: its own, that of the cluster that
+    /// drives it, and the memory's. A rail inside another of them is left out.
+    pub fn rails_of<'a>(&'a self, component: &'a Component) -> Vec<&'a str> {
+        let driver = component
+            .driver
+            .as_ref()
+            .and_then(|driver| self.component(driver.component.get_ref()))
+            .and_then(|driver| driver.rail.as_ref());
+        let mut names: Vec<&str> = Vec::new();
+        for rail in [component.rail.as_ref(), driver, self.memory.rail.as_ref()] {
+            if let Some(rail) = rail.map(|rail| rail.get_ref().as_str())
+                && !names.contains(&rail)
+            {
+                names.push(rail);
+            }
+        }
+        let listed = names.clone();
+        names.retain(|name| {
+            let outer = self.rails.iter().find(|rail| rail.name() == *name);
+            let outer = outer.and_then(|rail| rail.inside.as_ref());
+            outer.is_none_or(|outer| !listed.contains(&outer.get_ref().as_str()))
+        });
+        names
+    }
+}
+
+/// Where a description came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Built into wattline.
+    Builtin(&'static str),
+    /// A user's own file.
+    File(PathBuf),
+    /// Generated from procfs and sysfs.
+    Host,
+}

@@ -1,0 +1,205 @@
+//! What a well-formed description may still get wrong: names that lead nowhere, circles, numbers
+//! that cannot be.
+
+use std::ops::Range;
+
+use toml::Spanned;
+
+use super::{Component, ComponentKind, CounterKind, Description};
+use crate::registers;
+
+/// What is wrong, at which byte of the file.
+#[derive(Debug)]
+pub(super) struct Contradiction {
+    pub(super) at: usize,
+    pub(super) key: String,
+    pub(super) message: String,
+}
+
+type Checked = Result<(), Contradiction>;
+
+fn wrong(span: Range<usize>, key: impl Into<String>, message: impl Into<String>) -> Checked {
+    Err(Contradiction { at: span.start, key: key.into(), message: message.into() })
+}
+
+/// Checks a description as a whole.
+pub(super) fn check(board: &Description) -> Checked {
+    if board.components.is_empty() {
+        return wrong(0..0, "components", "a board has at least one [[components]]");
+    }
+    unique("rails", board.rails.iter().map(|rail| &rail.name))?;
+    unique("components", board.components.iter().map(|component| &component.name))?;
+    unique("counters", board.counters.iter().map(|counter| &counter.name))?;
+    references(board)?;
+    no_circle(
+        "rails",
+        "inside",
+        board.rails.iter().map(|rail| (&rail.name, rail.inside.as_ref())),
+    )?;
+    no_circle(
+        "components",
+        "driver",
+        board.components.iter().map(|component| {
+            (&component.name, component.driver.as_ref().map(|driver| &driver.component))
+        }),
+    )?;
+    board.components.iter().try_for_each(|component| check_component(board, component))?;
+    check_rails(board)?;
+    check_counters(board)
+}
+
+fn unique<'a>(table: &str, names: impl Iterator<Item = &'a Spanned<String>>) -> Checked {
+    let mut seen = Vec::new();
+    for name in names {
+        let key = format!("{table}.name");
+        if name.get_ref().is_empty() || name.get_ref().chars().any(char::is_control) {
+            return wrong(name.span(), key, "expected a name of at least one printable character");
+        }
+        if seen.contains(&name.get_ref()) {
+            return wrong(name.span(), key, format!("{:?} is there twice", name.get_ref()));
+        }
+        seen.push(name.get_ref());
+    }
+    Ok(())
+}
+
+fn references(board: &Description) -> Checked {
+    let rails: Vec<&str> = board.rails.iter().map(|rail| rail.name()).collect();
+    let components: Vec<&str> = board.components.iter().map(|component| component.name()).collect();
+    let counters: Vec<&str> = board.counters.iter().map(|counter| counter.name()).collect();
+    leads_to("memory.rail", board.memory.rail.as_ref(), "rail", &rails)?;
+    leads_to("memory.counter", board.memory.counter.as_ref(), "counter", &counters)?;
+    for rail in &board.rails {
+        leads_to(&format!("rails.{}.inside", rail.name()), rail.inside.as_ref(), "rail", &rails)?;
+    }
+    for component in &board.components {
+        let key = |field: &str| format!("components.{}.{field}", component.name());
+        leads_to(&key("rail"), component.rail.as_ref(), "rail", &rails)?;
+        let driver = component.driver.as_ref().map(|driver| &driver.component);
+        leads_to(&key("driver.component"), driver, "component", &components)?;
+    }
+    for counter in &board.counters {
+        for port in &counter.ports {
+            let key = format!("counters.{}.ports.{}.component", counter.name(), port.name);
+            leads_to(&key, port.component.as_ref(), "component", &components)?;
+        }
+    }
+    Ok(())
+}
+
+fn leads_to(key: &str, name: Option<&Spanned<String>>, what: &str, known: &[&str]) -> Checked {
+    match name {
+        Some(name) if !known.contains(&name.get_ref().as_str()) => {
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            let message = format!("there is no {what} {:?}; there is: {known}", name.get_ref());
+            wrong(name.span(), key, message)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Follows `link` from every name; more steps than names is a circle.
+fn no_circle<'a>(
+    table: &str,
+    link: &str,
+    edges: impl Iterator<Item = (&'a Spanned<String>, Option<&'a Spanned<String>>)>,
+) -> Checked {
+    let edges: Vec<_> = edges.collect();
+    let next =
+        |name: &str| edges.iter().find(|(from, _)| from.get_ref() == name).and_then(|(_, to)| *to);
+    for (start, first) in &edges {
+        let mut path = vec![start.get_ref().as_str()];
+        let mut step = *first;
+        while let Some(name) = step {
+            path.push(name.get_ref());
+            if path.len() > edges.len() + 1 || name.get_ref() == start.get_ref() {
+                let message = format!("goes in a circle: {}", path.join(" → "));
+                let key = format!("{table}.{}.{link}", start.get_ref());
+                return wrong(first.map_or(start.span(), Spanned::span), key, message);
+            }
+            step = next(name.get_ref());
+        }
+    }
+    Ok(())
+}
+
+fn check_component(board: &Description, component: &Component) -> Checked {
+    let key = |field: &str| format!("components.{}.{field}", component.name());
+    let here = component.name.span();
+    if component.peak_rate().is_none_or(|peak| peak.flops_per_s() <= 0.0) {
+        let message = "expected a peak rate above zero at the precision networks run at";
+        return wrong(here, key("peak"), message);
+    }
+    if component.bandwidth.bytes_per_s() <= 0.0 {
+        return wrong(here, key("bandwidth"), "expected a bandwidth above zero");
+    }
+    if component.kind == ComponentKind::Cpu && component.cpus.is_empty() {
+        return wrong(here, key("cpus"), "a CPU cluster lists its CPUs, such as [0, 1, 2, 3]");
+    }
+    let others = board.components.iter().filter(|other| other.name() != component.name());
+    for other in others {
+        if let Some(cpu) = component.cpus.iter().find(|cpu| other.cpus.contains(cpu)) {
+            let message = format!("CPU {cpu} belongs to {:?} too", other.name());
+            return wrong(here, key("cpus"), message);
+        }
+    }
+    if let Some(driver) = &component.driver
+        && !(0.0..=1.0).contains(driver.share.get_ref())
+    {
+        let message = format!("{} is no share; expected 0 to 1", driver.share.get_ref());
+        return wrong(driver.share.span(), key("driver.share"), message);
+    }
+    for (network, calibration) in &component.calibration {
+        let efficiency = *calibration.efficiency.get_ref();
+        if !(efficiency > 0.0 && efficiency <= 1.0) {
+            let message = format!("{efficiency} is no efficiency; expected above 0 and up to 1");
+            let key = key(&format!("calibration.{network}.efficiency"));
+            return wrong(calibration.efficiency.span(), key, message);
+        }
+    }
+    Ok(())
+}
+
+fn check_rails(board: &Description) -> Checked {
+    for rail in &board.rails {
+        let key = |field: &str| format!("rails.{}.{field}", rail.name());
+        if rail.shunt.ohms() <= 0.0 {
+            return wrong(rail.name.span(), key("shunt"), "expected a shunt above zero");
+        }
+        if rail.voltage.volts() <= 0.0 {
+            return wrong(rail.name.span(), key("voltage"), "expected a voltage above zero");
+        }
+        let same = |other: &&super::Rail| other.i2c_address == rail.i2c_address;
+        if let Some(other) = board.rails.iter().filter(same).find(|it| it.name() != rail.name()) {
+            let message = format!("{:?} has the same address", other.name());
+            return wrong(rail.name.span(), key("i2c_address"), message);
+        }
+    }
+    Ok(())
+}
+
+fn check_counters(board: &Description) -> Checked {
+    for counter in &board.counters {
+        let key = |field: &str| format!("counters.{}.{field}", counter.name());
+        let here = counter.name.span();
+        let (blocks, ports) = match counter.kind {
+            // A port takes two counters, one for reads and one for writes.
+            CounterKind::Cci400 => (1, registers::cci400::COUNTERS / 2),
+            CounterKind::Cci550 => (1, registers::cci550::COUNTERS / 2),
+            CounterKind::ExynosPpmu => (counter.ports.len(), usize::MAX),
+        };
+        if counter.bases.len() != blocks || counter.bases.is_empty() {
+            let message = format!("expected {} addresses, one a block", blocks.max(1));
+            return wrong(here, key("bases"), message);
+        }
+        if counter.ports.is_empty() || counter.ports.len() > ports {
+            let message =
+                format!("expected 1 to {ports} ports, which is what it can count at once");
+            return wrong(here, key("ports"), message);
+        }
+        if counter.bases.iter().any(|base| base % 0x1000 != 0) {
+            return wrong(here, key("bases"), "expected addresses that are multiples of 0x1000");
+        }
+    }
+    Ok(())
+}
