@@ -1,0 +1,74 @@
+//! Keeps the board up to date with the wall clock.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::fluid::Completion;
+use super::lock;
+use super::world::EmulatedWorld;
+use crate::clock::{Clock, JobId, WallClock, World};
+
+/// The thread that lets the board's time go by on the wall clock.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// Something was submitted, or something is done.
+    changed: Condvar,
+    stop: AtomicBool,
+}
+
+impl Keeper {
+    pub(super) fn start(world: Arc<Mutex<EmulatedWorld>>) -> io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let kept = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("emulated-board".into())
+            .spawn(move || keep(&world, &kept))?;
+        Ok(Keeper { shared, thread: Some(thread) })
+    }
+
+    /// Lets the keeper look again at what comes next.
+    pub(super) fn wake(&self) {
+        self.shared.changed.notify_all();
+    }
+
+    pub(super) fn wait_for(&self, world: &Mutex<EmulatedWorld>, job: JobId) -> Option<Completion> {
+        let mut world = lock(world);
+        while !world.is_done(job) {
+            world = self.shared.changed.wait(world).unwrap_or_else(PoisonError::into_inner);
+        }
+        world.take(job)
+    }
+
+    pub(super) fn stop(&mut self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        self.wake();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn keep(world: &Mutex<EmulatedWorld>, shared: &Shared) {
+    // Conversions end within microseconds of when they should, not the default fifty.
+    let _ = nix::sys::prctl::set_timerslack(1);
+    let mut world = lock(world);
+    while !shared.stop.load(Ordering::Relaxed) {
+        let now_ns = WallClock.now_ns();
+        world.catch_up(now_ns);
+        shared.changed.notify_all();
+        // The board looks at its settings every few milliseconds, so there is always a next event.
+        let next_ns = world.next_event_ns().unwrap_or(now_ns + 1_000_000);
+        let pause = Duration::from_nanos(next_ns.saturating_sub(WallClock.now_ns()));
+        let waited = shared.changed.wait_timeout(world, pause);
+        world = waited.unwrap_or_else(PoisonError::into_inner).0;
+    }
+}

@@ -1,0 +1,128 @@
+//! The emulated board as a [`World`]: the fluid model, and the sensors and counters that watch it.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha12Rng;
+use wattline_trace::ClockKind;
+
+use super::counters::CounterPlayer;
+use super::fluid::{Completion, Fluid};
+use super::hwmon::Hwmon;
+use super::ina231::Ina231;
+use super::work::Work;
+use crate::clock::{JobId, World};
+use crate::description::Description;
+use crate::roots::Roots;
+
+/// How often the board looks whether somebody wrote a setting. A driver would be called; files
+/// have to be looked at.
+const SETTINGS_PERIOD_NS: u64 = 5_000_000;
+
+/// A power sensor and the files that show it.
+#[derive(Debug)]
+struct Sensor {
+    rail: usize,
+    chip: Ina231,
+    files: Hwmon,
+}
+
+/// Everything on the board that changes by itself.
+#[derive(Debug)]
+pub(super) struct EmulatedWorld {
+    now_ns: u64,
+    fluid: Fluid,
+    sensors: Vec<Sensor>,
+    counters: Vec<CounterPlayer>,
+    settings_at_ns: u64,
+}
+
+impl EmulatedWorld {
+    /// Puts the board's files under `roots`.
+    pub(super) fn create(
+        board: &Description,
+        roots: &Roots,
+        seed: u64,
+        now_ns: u64,
+        clock: ClockKind,
+    ) -> io::Result<Self> {
+        let sensor = |(rail, description): (usize, &crate::description::Rail)| {
+            let mut random = ChaCha12Rng::seed_from_u64(seed);
+            random.set_stream(rail as u64 + 1);
+            let chip = Ina231::new(description, &board.noise, random, now_ns);
+            let interval_ms = chip.update_interval_ms();
+            let files = Hwmon::create(&roots.sysfs, rail, description, interval_ms, clock)?;
+            Ok(Sensor { rail, chip, files })
+        };
+        let counter = |counter| CounterPlayer::create(counter, board, &roots.registers);
+        Ok(EmulatedWorld {
+            now_ns,
+            fluid: Fluid::new(board, now_ns),
+            sensors: board.rails.iter().enumerate().map(sensor).collect::<io::Result<_>>()?,
+            counters: board.counters.iter().map(counter).collect::<io::Result<_>>()?,
+            settings_at_ns: now_ns + SETTINGS_PERIOD_NS,
+        })
+    }
+
+    pub(super) fn submit(&mut self, component: usize, job: JobId, work: Arc<Work>) {
+        self.fluid.submit(component, job, work);
+    }
+
+    pub(super) fn take(&mut self, job: JobId) -> Option<Completion> {
+        self.fluid.take(job)
+    }
+
+    /// Lets time go by through every event up to `now_ns`.
+    pub(super) fn catch_up(&mut self, now_ns: u64) {
+        while let Some(next) = self.next_event_ns().filter(|&next| next <= now_ns) {
+            self.advance_to(next);
+        }
+        self.advance_to(now_ns.max(self.now_ns));
+    }
+
+    fn look_at_settings(&mut self) {
+        for sensor in &mut self.sensors {
+            if let Some(wish_ms) = sensor.files.wished_interval_ms() {
+                let joules = self.fluid.rail_joules(sensor.rail);
+                sensor.chip.set_update_interval(wish_ms, self.now_ns, joules);
+                sensor.files.show_interval(sensor.chip.update_interval_ms());
+            }
+        }
+    }
+}
+
+impl World for EmulatedWorld {
+    fn next_event_ns(&self) -> Option<u64> {
+        let conversions = self.sensors.iter().map(|sensor| sensor.chip.ends_ns());
+        conversions.chain(self.fluid.next_event_ns()).chain([self.settings_at_ns]).min()
+    }
+
+    fn advance_to(&mut self, now_ns: u64) {
+        self.now_ns = now_ns;
+        self.fluid.advance_to(now_ns);
+        for sensor in &mut self.sensors {
+            if sensor.chip.ends_ns() == now_ns {
+                sensor.files.show(sensor.chip.convert(self.fluid.rail_joules(sensor.rail)));
+            }
+        }
+        for counter in &mut self.counters {
+            counter.play(&self.fluid);
+        }
+        if now_ns >= self.settings_at_ns {
+            self.settings_at_ns = now_ns + SETTINGS_PERIOD_NS;
+            self.look_at_settings();
+        }
+    }
+
+    fn is_done(&self, job: JobId) -> bool {
+        self.fluid.is_done(job)
+    }
+}
+
+/// The directory an emulated board's files are best put in: memory, where there is a choice.
+pub(super) fn home() -> std::path::PathBuf {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() }
+}
