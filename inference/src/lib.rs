@@ -1,1 +1,17 @@
 //! Networks, cost model and executors.
+
+mod clock;
+pub mod cost;
+pub mod executor;
+pub mod graph;
+mod input;
+mod model;
+pub mod onnx;
+pub mod reference;
+mod tensor;
+pub mod zoo;
+
+pub use clock::monotonic_ns;
+pub use input::synthetic_image;
+pub use model::{Model, ModelError};
+pub use tensor::{Tensor, TensorError};

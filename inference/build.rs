@@ -1,0 +1,5 @@
+//! Finds XNNPACK.
+
+fn main() {
+    println!("cargo::rustc-check-cfg=cfg(xnnpack)");
+}

@@ -1,0 +1,178 @@
+//! What runs a network, and what watches it run.
+
+use crate::graph::{Graph, Shape, Weights};
+use crate::reference::Reference;
+use crate::tensor::Tensor;
+
+/// Why an executor could not be made, or could not run an image.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExecutorError {
+    /// The image is of another shape than the network takes.
+    #[error("the network takes an image of {expected}, and was given {actual}")]
+    InputShape {
+        /// What the network takes.
+        expected: Shape,
+        /// What it was given.
+        actual: Shape,
+    },
+    /// The image holds infinity or NaN.
+    #[error(
+        "the image's value {index} (in channel, row, column order) is {value}, not a finite number"
+    )]
+    NonFiniteInput {
+        /// Position of the first such value.
+        index: usize,
+        /// The value.
+        value: f32,
+    },
+    /// The graph is structure alone.
+    #[error(
+        "layer `{layer}` has no weights: the graph was built for its structure only; open the model instead"
+    )]
+    AbsentWeights {
+        /// The layer's name.
+        layer: String,
+    },
+    /// There is no executor of that name.
+    #[error("there is no executor `{name}`; there are {}", names().join(", "))]
+    Unknown {
+        /// The name asked for.
+        name: String,
+    },
+    /// The executor was not built in.
+    #[error("this program was built without `{name}`: {reason}")]
+    Unavailable {
+        /// The executor's name.
+        name: &'static str,
+        /// Why, and what to do about it.
+        reason: &'static str,
+    },
+    /// No threads to run on.
+    #[error("an executor needs at least one thread")]
+    NoThreads,
+    /// A library that an executor stands on refused.
+    #[error("{call} failed for layer `{layer}`: {status}")]
+    Library {
+        /// The layer's name; empty when it is not about one layer.
+        layer: String,
+        /// The function of the library.
+        call: &'static str,
+        /// What it answered.
+        status: String,
+    },
+}
+
+/// Runs one network, one image at a time.
+pub trait Executor: Send {
+    /// The executor's name: `reference`, `xnnpack`.
+    fn name(&self) -> &str;
+
+    /// Runs one image, of the shape of the graph's input, and gives the network's result.
+    /// `observer` hears of every layer, in order, once each.
+    ///
+    /// # Errors
+    ///
+    /// [`ExecutorError`] when the image is of another shape or holds values that are not finite.
+    fn run(
+        &mut self,
+        input: &Tensor,
+        observer: &mut dyn LayerObserver,
+    ) -> Result<Tensor, ExecutorError>;
+}
+
+/// Hears when layers ran.
+pub trait LayerObserver {
+    /// Layer `index` of [`Graph::layers`] ran from `start_ns` to `end_ns`, both CLOCK_MONOTONIC.
+    fn layer(&mut self, index: usize, start_ns: u64, end_ns: u64);
+}
+
+/// Watches nothing.
+impl LayerObserver for () {
+    fn layer(&mut self, _index: usize, _start_ns: u64, _end_ns: u64) {}
+}
+
+/// An executor that this crate knows, and whether this build has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Availability {
+    /// The executor's name.
+    pub name: &'static str,
+    /// Why this build lacks it and what to do about that; `None` when it is there.
+    pub missing: Option<&'static str>,
+}
+
+/// The executors that this crate knows.
+pub fn available() -> [Availability; 2] {
+    [
+        Availability { name: "reference", missing: None },
+        Availability { name: "xnnpack", missing: xnnpack_missing() },
+    ]
+}
+
+/// The names of the executors that this build has.
+pub fn names() -> Vec<&'static str> {
+    available()
+        .iter()
+        .filter(|executor| executor.missing.is_none())
+        .map(|executor| executor.name)
+        .collect()
+}
+
+/// The executor `name` for `graph`, on `threads` threads. `reference` runs on one whatever is
+/// asked.
+///
+/// # Errors
+///
+/// [`ExecutorError`] when there is no such executor, it was not built in, `threads` is zero, or
+/// it cannot run the graph.
+pub fn open(name: &str, graph: &Graph, threads: usize) -> Result<Box<dyn Executor>, ExecutorError> {
+    if threads == 0 {
+        return Err(ExecutorError::NoThreads);
+    }
+    match name {
+        "reference" => Ok(Box::new(Reference::new(graph)?)),
+        "xnnpack" => open_xnnpack(graph, threads),
+        name => Err(ExecutorError::Unknown { name: name.to_owned() }),
+    }
+}
+
+#[cfg(xnnpack)]
+fn xnnpack_missing() -> Option<&'static str> {
+    None
+}
+
+#[cfg(not(xnnpack))]
+fn xnnpack_missing() -> Option<&'static str> {
+    Some(
+        "no XNNPACK of a supported version was found when it was built; \
+         install libxnnpack-dev and libpthreadpool-dev (Debian 12) and build again",
+    )
+}
+
+#[cfg(xnnpack)]
+fn open_xnnpack(graph: &Graph, threads: usize) -> Result<Box<dyn Executor>, ExecutorError> {
+    Ok(Box::new(crate::xnnpack::Xnnpack::new(graph, threads)?))
+}
+
+#[cfg(not(xnnpack))]
+fn open_xnnpack(_graph: &Graph, _threads: usize) -> Result<Box<dyn Executor>, ExecutorError> {
+    let reason = xnnpack_missing().unwrap_or_default();
+    Err(ExecutorError::Unavailable { name: "xnnpack", reason })
+}
+
+/// Refuses an image that `graph` does not take.
+pub(crate) fn check_input(graph: &Graph, input: &Tensor) -> Result<(), ExecutorError> {
+    let expected = graph.input_shape();
+    if input.shape() != expected {
+        return Err(ExecutorError::InputShape { expected, actual: input.shape() });
+    }
+    match input.values().iter().enumerate().find(|(_, value)| !value.is_finite()) {
+        Some((index, &value)) => Err(ExecutorError::NonFiniteInput { index, value }),
+        None => Ok(()),
+    }
+}
+
+/// The values of a layer's weights, or an error naming the layer.
+pub(crate) fn present<'a>(weights: &'a Weights, layer: &str) -> Result<&'a [f32], ExecutorError> {
+    weights.values().ok_or_else(|| ExecutorError::AbsentWeights { layer: layer.to_owned() })
+}

@@ -1,0 +1,112 @@
+//! The oracle: plain Rust, one obvious loop per operator, on any machine.
+//!
+//! Its results are what the other executors are tested against, so it favours being right over
+//! being fast. It is not for measuring.
+
+mod linear;
+mod pointwise;
+mod pooling;
+
+use crate::clock::monotonic_ns;
+use crate::executor::{Executor, ExecutorError, LayerObserver, check_input, present};
+use crate::graph::{Graph, Layer, Operator};
+use crate::tensor::Tensor;
+
+/// Runs a network in plain Rust, on one thread.
+#[derive(Debug)]
+pub struct Reference {
+    graph: Graph,
+}
+
+impl Reference {
+    /// An executor of `graph`, whose weights it shares.
+    ///
+    /// # Errors
+    ///
+    /// [`ExecutorError::AbsentWeights`] when the graph is structure alone.
+    pub fn new(graph: &Graph) -> Result<Self, ExecutorError> {
+        for layer in graph.layers() {
+            let (weights, bias) = match &layer.operator {
+                Operator::Conv2d(conv) => (&conv.weights, &conv.bias),
+                Operator::FullyConnected(dense) => (&dense.weights, &dense.bias),
+                _ => continue,
+            };
+            present(weights, &layer.name)?;
+            bias.as_ref().map(|bias| present(bias, &layer.name)).transpose()?;
+        }
+        Ok(Self { graph: graph.clone() })
+    }
+
+    /// The output of `layer`, in channel, row, column order.
+    fn compute(&self, layer: &Layer, inputs: &[&[f32]]) -> Result<Vec<f32>, ExecutorError> {
+        let shape = self.graph.shape(layer.inputs[0]);
+        let output = self.graph.shape(layer.output);
+        let mut values = match &layer.operator {
+            Operator::Conv2d(conv) => {
+                let weights = present(&conv.weights, &layer.name)?;
+                let bias = conv.bias.as_ref().map(|bias| present(bias, &layer.name)).transpose()?;
+                linear::convolution(conv, weights, bias, shape, output, inputs[0])
+            }
+            Operator::FullyConnected(dense) => {
+                let weights = present(&dense.weights, &layer.name)?;
+                let bias =
+                    dense.bias.as_ref().map(|bias| present(bias, &layer.name)).transpose()?;
+                linear::matrix_vector(weights, bias, inputs[0], dense.output_features)
+            }
+            Operator::MaxPool(pool) => pooling::max(&pool.window, shape, output, inputs[0]),
+            Operator::AveragePool(pool) => pooling::average(pool, shape, output, inputs[0]),
+            Operator::GlobalAveragePool => pooling::global_average(shape, inputs[0]),
+            Operator::LocalResponseNorm(norm) => {
+                pointwise::local_response_norm(norm, shape, inputs[0])
+            }
+            Operator::Concat => inputs.concat(),
+            Operator::Add(_) => {
+                inputs[0].iter().zip(inputs[1]).map(|(left, right)| left + right).collect()
+            }
+            Operator::Clamp(_) => inputs[0].to_vec(),
+            Operator::Softmax => pointwise::softmax(shape, inputs[0]),
+        };
+        let activation = layer.operator.activation();
+        values.iter_mut().for_each(|value| *value = activation.apply(*value));
+        Ok(values)
+    }
+}
+
+impl Executor for Reference {
+    fn name(&self) -> &str {
+        "reference"
+    }
+
+    fn run(
+        &mut self,
+        input: &Tensor,
+        observer: &mut dyn LayerObserver,
+    ) -> Result<Tensor, ExecutorError> {
+        check_input(&self.graph, input)?;
+        let layers = self.graph.layers();
+        // When each tensor is read for the last time; the result is kept.
+        let mut last_read = vec![0; self.graph.tensors().len()];
+        for (index, layer) in layers.iter().enumerate() {
+            layer.inputs.iter().for_each(|tensor| last_read[tensor.index()] = index);
+        }
+        last_read[self.graph.output().index()] = usize::MAX;
+
+        let mut tensors: Vec<Vec<f32>> = vec![Vec::new(); last_read.len()];
+        tensors[self.graph.input().index()] = input.values().to_vec();
+        for (index, layer) in layers.iter().enumerate() {
+            let start_ns = monotonic_ns();
+            let inputs: Vec<_> =
+                layer.inputs.iter().map(|tensor| tensors[tensor.index()].as_slice()).collect();
+            let output = self.compute(layer, &inputs)?;
+            tensors[layer.output.index()] = output;
+            observer.layer(index, start_ns, monotonic_ns());
+            for tensor in &layer.inputs {
+                if last_read[tensor.index()] == index {
+                    tensors[tensor.index()] = Vec::new();
+                }
+            }
+        }
+        let values = std::mem::take(&mut tensors[self.graph.output().index()]);
+        Ok(Tensor::of_checked(self.graph.output_shape(), values))
+    }
+}
