@@ -27,6 +27,7 @@ pub struct Description {
     #[serde(default)]
     pub compatible: Vec<String>,
     /// The DRAM.
+    #[serde(default)]
     pub memory: Memory,
     /// Power rails with a sensor.
     #[serde(default)]
@@ -42,14 +43,16 @@ pub struct Description {
 }
 
 /// The DRAM that all components share.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Memory {
-    /// What all components together can draw.
-    pub bandwidth: Bandwidth,
-    /// Energy that moves with each byte.
+    /// What all components together can draw; absent where it is not known.
+    pub bandwidth: Option<Bandwidth>,
+    /// Energy that moves with each byte. Only the emulated board uses it.
+    #[serde(default)]
     pub energy_per_byte: EnergyPerByte,
-    /// Traffic while nothing runs.
+    /// Traffic while nothing runs. Only the emulated board uses it.
+    #[serde(default)]
     pub idle_traffic: Bandwidth,
     /// The rail the DRAM hangs on.
     pub rail: Option<Spanned<String>>,
@@ -91,20 +94,27 @@ pub struct Component {
     /// Names its PMU may have in /sys/bus/event_source/devices; they are discovered, not trusted.
     #[serde(default)]
     pub pmus: Vec<String>,
-    /// Peak rate at each precision.
+    /// Peak rate at each precision; absent where it is not known.
+    #[serde(default)]
     pub peak: Peak,
     /// The precision at which networks run on it.
     #[serde(default)]
     pub precision: Precision,
-    /// DRAM bandwidth it sustains alone.
-    pub bandwidth: Bandwidth,
-    /// Its last-level cache.
+    /// DRAM bandwidth it sustains alone; absent where it is not known.
+    pub bandwidth: Option<Bandwidth>,
+    /// Its last-level cache. Only the emulated board uses it.
+    #[serde(default)]
     pub last_level_cache: Capacity,
-    /// Fixed cost of starting a layer on it.
+    /// The cores' own caches together. Only the emulated board uses it.
+    #[serde(default)]
+    pub private_caches: Capacity,
+    /// Fixed cost of starting a layer on it. Only the emulated board uses it.
+    #[serde(default)]
     pub dispatch: Time,
     /// The rail it hangs on.
     pub rail: Option<Spanned<String>>,
-    /// Power above idle while it computes.
+    /// Power above idle while it computes. Only the emulated board uses it.
+    #[serde(default)]
     pub dynamic_power: Power,
     /// Clock frequencies it offers, lowest first.
     #[serde(default)]
@@ -163,8 +173,8 @@ impl Precision {
     }
 }
 
-/// Peak rate at each precision; what is not there is not offered.
-#[derive(Debug, Clone, Deserialize)]
+/// Peak rate at each precision; what is not there is not offered, or not known.
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Peak {
     /// At 32 bits.

@@ -41,6 +41,14 @@ const VIRTUAL_START_NS: u64 = 1_000_000_000;
 /// The emulated board could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum EmulationError {
+    /// The description says too little.
+    #[error("board {board} cannot be emulated: its description lacks {key}")]
+    Incomplete {
+        /// The board.
+        board: String,
+        /// The first key that is missing.
+        key: String,
+    },
     /// Its files could not be created.
     #[error("cannot create the emulated board's files in {}: {source}; it needs a few MB there", path.display())]
     Files {
@@ -84,12 +92,15 @@ impl EmulatedBoard {
     /// Brings a description to life. `seed` is that of all noise.
     ///
     /// # Errors
-    /// If the board's files cannot be created.
+    /// If the description says too little, or the board's files cannot be created.
     pub fn start(
         description: Description,
         clock: ClockKind,
         seed: u64,
     ) -> Result<Self, EmulationError> {
+        if let Some(key) = description.missing_for_emulation() {
+            return Err(EmulationError::Incomplete { board: description.name, key });
+        }
         let parent = world::home();
         let files = |source| EmulationError::Files { path: parent.clone(), source };
         let home = tempfile::Builder::new()

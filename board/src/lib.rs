@@ -3,6 +3,7 @@
 
 pub mod clock;
 pub mod description;
+pub mod detect;
 pub mod emulated;
 pub mod quantity;
 pub mod registers;

@@ -2,6 +2,7 @@
 
 mod clock;
 pub mod cost;
+mod emulated;
 pub mod executor;
 pub mod graph;
 mod input;
@@ -12,6 +13,7 @@ mod tensor;
 pub mod zoo;
 
 pub use clock::monotonic_ns;
+pub use emulated::layer_shapes;
 pub use input::synthetic_image;
 pub use model::{Model, ModelError};
 pub use tensor::{Tensor, TensorError};

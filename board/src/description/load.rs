@@ -74,6 +74,11 @@ impl Description {
         Description::parse(text, Path::new(&format!("{name}.toml")))
     }
 
+    /// The key an emulated board needs and this description lacks, if there is one.
+    pub fn missing_for_emulation(&self) -> Option<String> {
+        validate::missing_for_emulation(self)
+    }
+
     /// Parses and checks a description; `path` is named in errors.
     ///
     /// # Errors

@@ -22,6 +22,22 @@ fn wrong(span: Range<usize>, key: impl Into<String>, message: impl Into<String>)
     Err(Contradiction { at: span.start, key: key.into(), message: message.into() })
 }
 
+/// What an emulated board needs besides: the key that is missing, if one is.
+pub(super) fn missing_for_emulation(board: &Description) -> Option<String> {
+    if board.memory.bandwidth.is_none() {
+        return Some("memory.bandwidth".into());
+    }
+    board.components.iter().find_map(|component| {
+        let missing = match component {
+            _ if component.peak_rate().is_none() => "peak",
+            _ if component.bandwidth.is_none() => "bandwidth",
+            _ if component.calibration.is_empty() => "calibration",
+            _ => return None,
+        };
+        Some(format!("components.{}.{missing}", component.name()))
+    })
+}
+
 /// Checks a description as a whole.
 pub(super) fn check(board: &Description) -> Checked {
     if board.components.is_empty() {
@@ -126,12 +142,11 @@ fn no_circle<'a>(
 fn check_component(board: &Description, component: &Component) -> Checked {
     let key = |field: &str| format!("components.{}.{field}", component.name());
     let here = component.name.span();
-    if component.peak_rate().is_none_or(|peak| peak.flops_per_s() <= 0.0) {
-        let message = "expected a peak rate above zero at the precision networks run at";
-        return wrong(here, key("peak"), message);
+    if component.peak_rate().is_some_and(|peak| peak.flops_per_s() <= 0.0) {
+        return wrong(here, key("peak"), "expected a peak rate above zero, or none if not known");
     }
-    if component.bandwidth.bytes_per_s() <= 0.0 {
-        return wrong(here, key("bandwidth"), "expected a bandwidth above zero");
+    if component.bandwidth.is_some_and(|bandwidth| bandwidth.bytes_per_s() <= 0.0) {
+        return wrong(here, key("bandwidth"), "expected a bandwidth above zero, or none");
     }
     if component.kind == ComponentKind::Cpu && component.cpus.is_empty() {
         return wrong(here, key("cpus"), "a CPU cluster lists its CPUs, such as [0, 1, 2, 3]");

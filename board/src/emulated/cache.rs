@@ -8,30 +8,34 @@
 //!    output stays for the layer that reads it next; beyond that half the cache does, the other
 //!    half serving the streams. What stayed is not read from DRAM, and is not written either: the
 //!    executor reuses activation buffers, so its lines are overwritten before they are evicted.
-//!    The rest is written once and read once.
+//!    The rest is written once and read once. A strided 1 × 1 convolution reads only the pixels
+//!    it touches.
 //! 3. **Tiles are read again where neither operand fits.** A convolution or fully-connected layer
-//!    is a matrix product (M × K weights, K × N inputs). If the smaller operand fits in half the
-//!    cache it is held and everything else streams once. Otherwise the cheapest of three
-//!    blockings is taken: blocks of weights held and the input streamed again for each, blocks of
-//!    the input held and the weights streamed again for each, or square blocks of outputs held
-//!    and both operands streamed again for each row and column of blocks (Hong and Kung's bound,
-//!    STOC 1981, up to a constant).
+//!    is a matrix product (M × K weights, K × N inputs). A kernel holds a tile in the last-level
+//!    cache and the cores' private caches together, `T` bytes. If the smaller operand fits there,
+//!    everything else streams once. Otherwise the cheapest of three blockings is taken: blocks of
+//!    weights held and the input streamed again for each, blocks of the input held and the
+//!    weights streamed again for each, or blocks of outputs held and both operands streamed again
+//!    for each row and column of blocks (Hong and Kung's bound, STOC 1981, up to a constant).
+//!    Blocks are taken to divide evenly: an operand of x tiles costs x − 1 further reads of the
+//!    other.
 //! 4. **A concatenation is free**: its producers write where it would have copied to.
 //!
-//! So operational intensity measured at the DRAM lies to the right of the theoretical one, by
-//! more the larger the cache; fully-connected layers, which are all weights, do not move; and a
-//! 128 KiB cache gains least. Emulated counters count these bytes; they are not of any chip.
+//! So a network's operational intensity measured at the DRAM lies to the right of the theoretical
+//! one, by more the larger the cache; fully-connected layers, which are all weights, do not move;
+//! and a GPU with 128 KiB gains least. On such a cache a single layer with two large operands may
+//! lie slightly to the left. Emulated counters count these bytes; they are not of any chip.
 
 use wattline_trace::Name;
 
-use crate::quantity::Capacity;
+use crate::description::Component;
 
 /// A layer as the cache model sees it, at the component's precision.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LayerShape {
     /// The layer's name.
     pub name: Name,
-    /// Its operator, such as `Conv` or `DepthwiseConv`.
+    /// Its operator, such as `conv2d` or `depthwise_conv2d`.
     pub operator: String,
     /// Floating-point operations, two per multiply-accumulate.
     pub flops: u64,
@@ -69,47 +73,78 @@ pub struct Traffic {
     pub write_bytes: f64,
 }
 
+/// What a component has between its cores and the DRAM.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Caches {
+    /// `C`: bytes of the last-level cache.
+    pub last_level_bytes: f64,
+    /// `T`: bytes of the tile a kernel can hold.
+    pub tile_bytes: f64,
+}
+
+impl Caches {
+    /// Those of a component.
+    pub fn of(component: &Component) -> Self {
+        let last_level_bytes = component.last_level_cache.bytes();
+        let tile_bytes = last_level_bytes + component.private_caches.bytes();
+        Caches { last_level_bytes, tile_bytes }
+    }
+}
+
 /// DRAM traffic of every layer of one image, in order.
-pub fn dram_traffic(shapes: &[LayerShape], cache: Capacity) -> Vec<Traffic> {
-    let cache = cache.bytes();
+pub fn dram_traffic(shapes: &[LayerShape], caches: Caches) -> Vec<Traffic> {
+    let cache = caches.last_level_bytes;
     // What the layer before left in the cache; the image itself comes from DRAM.
     let mut resident = 0.0f64;
     shapes
         .iter()
         .map(|shape| {
-            if shape.operator == "Concat" {
+            if shape.operator == "concat" {
                 return Traffic::default();
             }
-            let (input, weights, output) =
-                (shape.input_bytes as f64, shape.weight_bytes as f64, shape.output_bytes as f64);
+            let input = shape.touched_input_bytes();
+            let (weights, output) = (shape.weight_bytes as f64, shape.output_bytes as f64);
             let fits = input + weights + output <= cache;
             let stays = if fits { output } else { output.min(cache / 2.0) };
             let from_dram = (input - resident).max(0.0);
             resident = stays;
             Traffic {
-                read_bytes: from_dram + weights + read_again(shape, cache / 2.0),
+                read_bytes: from_dram + weights + read_again(shape, caches.tile_bytes),
                 write_bytes: output - stays,
             }
         })
         .collect()
 }
 
-/// Bytes read more than once because no operand fits in `room`.
-fn read_again(shape: &LayerShape, room: f64) -> f64 {
+impl LayerShape {
+    /// Bytes of the inputs that are needed at all.
+    fn touched_input_bytes(&self) -> f64 {
+        let all = self.input_bytes as f64;
+        self.product.map_or(all, |product| {
+            let elements = product.groups as f64 * product.n as f64 * product.k as f64;
+            all.min(elements * self.element_bytes as f64)
+        })
+    }
+}
+
+/// Bytes read more than once because no operand fits in a tile.
+fn read_again(shape: &LayerShape, tile_bytes: f64) -> f64 {
     let Some(product) = shape.product else { return 0.0 };
     let groups = product.groups.max(1) as f64;
-    let input = shape.input_bytes as f64 / groups;
+    let input = shape.touched_input_bytes() / groups;
     let weights = shape.weight_bytes as f64 / groups;
-    if input.min(weights) <= room {
+    if input.min(weights) <= tile_bytes {
         return 0.0;
     }
-    let more_than_once = |whole: f64, block: f64| (whole / block).ceil().max(1.0) - 1.0;
-    let hold_weights = input * more_than_once(weights, room);
-    let hold_input = weights * more_than_once(input, room);
-    let side = (room / shape.element_bytes as f64).sqrt();
-    let hold_output = weights * more_than_once(product.n as f64, side)
-        + input * more_than_once(product.m as f64, side);
-    groups * hold_weights.min(hold_input).min(hold_output)
+    let further_reads = |whole: f64, block: f64| (whole / block).max(1.0) - 1.0;
+    let hold_weights = input * further_reads(weights, tile_bytes);
+    let hold_input = weights * further_reads(input, tile_bytes);
+    // A tile of outputs: square, or as wide as the matrix where that is narrower.
+    let (m, n) = (product.m as f64, product.n as f64);
+    let outputs = tile_bytes / shape.element_bytes as f64;
+    let rows = outputs.sqrt().max(outputs / n).min(m);
+    let hold_outputs = weights * further_reads(n, outputs / rows) + input * further_reads(m, rows);
+    groups * hold_weights.min(hold_input).min(hold_outputs)
 }
 
 #[cfg(test)]
@@ -120,7 +155,7 @@ mod tests {
     fn layer(input: u64, weights: u64, output: u64, product: Option<Product>) -> LayerShape {
         LayerShape {
             name: "layer".into(),
-            operator: "Conv".into(),
+            operator: "conv2d".into(),
             flops: 1,
             input_bytes: input,
             weight_bytes: weights,
@@ -131,7 +166,8 @@ mod tests {
     }
 
     fn total(shapes: &[LayerShape], cache: f64) -> f64 {
-        let traffic = dram_traffic(shapes, Capacity::new(cache));
+        let caches = Caches { last_level_bytes: cache, tile_bytes: cache };
+        let traffic = dram_traffic(shapes, caches);
         traffic.iter().map(|it| it.read_bytes + it.write_bytes).sum()
     }
 

@@ -106,7 +106,7 @@ impl Fluid {
             .components
             .iter()
             .map(|component| Component {
-                bandwidth: component.bandwidth.bytes_per_s(),
+                bandwidth: component.bandwidth.map_or(0.0, |known| known.bytes_per_s()),
                 dynamic_watts: component.dynamic_power.watts(),
                 rail: rail_of(component.rail.as_ref()),
                 driver: component.driver.as_ref().and_then(|driver| {
@@ -126,7 +126,7 @@ impl Fluid {
         Fluid {
             now_ns,
             components,
-            memory_bandwidth: board.memory.bandwidth.bytes_per_s(),
+            memory_bandwidth: board.memory.bandwidth.map_or(0.0, |known| known.bytes_per_s()),
             joules_per_byte: board.memory.energy_per_byte.joules_per_byte(),
             memory_rail,
             idle_bytes_per_s,

@@ -2,7 +2,7 @@
 
 use wattline_trace::Name;
 
-use super::cache::{self, LayerShape};
+use super::cache::{Caches, LayerShape, dram_traffic};
 use crate::description::Component;
 
 /// One layer as the model runs it: fixed dispatch, then computing and moving bytes at once.
@@ -93,9 +93,9 @@ impl Work {
                 operator: refused.operator.clone(),
             });
         }
-        // A description is refused unless every component has a peak rate above zero.
+        // No board is emulated without a peak rate for every component.
         let rate = component.peak_rate().map_or(f64::MIN_POSITIVE, |peak| peak.flops_per_s());
-        let traffic = cache::dram_traffic(shapes, component.last_level_cache);
+        let traffic = dram_traffic(shapes, Caches::of(component));
         let layers = shapes
             .iter()
             .zip(traffic)
@@ -112,7 +112,7 @@ impl Work {
 
     /// Time of one image on a component that has the memory to itself.
     pub fn solo_seconds(&self, component: &Component) -> f64 {
-        let bandwidth = component.bandwidth.bytes_per_s();
+        let bandwidth = component.bandwidth.map_or(f64::MIN_POSITIVE, |known| known.bytes_per_s());
         self.layers.iter().map(|layer| layer.solo_seconds(bandwidth)).sum()
     }
 
