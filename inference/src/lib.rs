@@ -10,6 +10,8 @@ mod model;
 pub mod onnx;
 pub mod reference;
 mod tensor;
+#[cfg(xnnpack)]
+pub mod xnnpack;
 pub mod zoo;
 
 pub use clock::monotonic_ns;
