@@ -1,7 +1,8 @@
 //! What each operator asks of its inputs, and the shape that it makes of them.
 
 use super::{
-    Activation, Conv2d, Extent, FullyConnected, LocalResponseNorm, Operator, Shape, Weights, Window,
+    Activation, Conv2d, Extent, FullyConnected, LocalResponseNorm, MAX_ELEMENTS, Operator, Shape,
+    Weights, Window,
 };
 
 /// The largest number of channels that a local response normalisation may span. AlexNet's and
@@ -145,10 +146,14 @@ fn check_bias(bias: &Option<Weights>, expected: usize) -> Result<(), String> {
     bias.as_ref().map_or(Ok(()), |bias| check_count("biases", bias, expected))
 }
 
+/// Refuses constants of another number than the shapes ask for, and, since constants that are
+/// absent need no memory to be many, more than a tensor may have.
 fn check_count(what: &str, weights: &Weights, expected: usize) -> Result<(), String> {
-    if weights.len() == expected {
-        Ok(())
-    } else {
-        Err(format!("it has {} {what} and its shape asks for {expected}", weights.len()))
+    if weights.len() != expected {
+        return Err(format!("it has {} {what} and its shape asks for {expected}", weights.len()));
     }
+    if expected > MAX_ELEMENTS {
+        return Err(format!("it has {expected} {what}, and at most {MAX_ELEMENTS} are supported"));
+    }
+    Ok(())
 }

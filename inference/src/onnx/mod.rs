@@ -28,6 +28,9 @@ mod reshaping;
 mod weighted;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 pub use error::{ReadError, WriteError};
 pub use lower::SUPPORTED_OPERATORS;
 pub use reader::read;

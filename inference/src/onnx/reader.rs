@@ -34,8 +34,8 @@ pub fn read(file: impl Into<Bytes>) -> Result<Graph, ReadError> {
     let (image, shape) = image(graph, &constants)?;
     let output = single("output", graph.output.iter())?.name.as_str();
     let nodes: Vec<_> = graph.node.iter().map(Node::new).collect();
-    let order = order(&nodes, output)?;
     check_names(&nodes, image, &constants)?;
+    let order = order(&nodes, output)?;
 
     let mut readers = HashMap::<&str, usize>::new();
     for &index in &order {

@@ -2,8 +2,13 @@
 //! and <0.5 MB model size*, 2016, table 1, at 224 × 224 and with the sizes of torchvision's
 //! `squeezenet1_0` (no padding but in the 3 × 3 convolutions, pools rounding up).
 
-use super::recipe::{Conv, LINEAR_GAIN, Recipe};
+use super::recipe::{Conv, Recipe};
 use crate::graph::{GraphError, TensorId, Window};
+
+/// Variance of the classifier's weights, times fan-in: small, since its inputs are all positive
+/// and vary little over the image, so that the mean over pixels would leave logits far apart and
+/// one random class a probability of 1.
+const CLASSIFIER_GAIN: f32 = 0.1;
 
 pub(super) fn build(net: &mut Recipe) -> Result<TensorId, GraphError> {
     let pool = Window::square(3, 2, 0);
@@ -20,7 +25,7 @@ pub(super) fn build(net: &mut Recipe) -> Result<TensorId, GraphError> {
     let x = fire(net, "fire8", x, 64, 256)?;
     let x = net.max_pool("pool8", x, pool)?;
     let x = fire(net, "fire9", x, 64, 256)?;
-    let x = net.conv("conv10", x, Conv { gain: LINEAR_GAIN, ..Conv::new(1000, 1, 1, 0) })?;
+    let x = net.conv("conv10", x, Conv { gain: CLASSIFIER_GAIN, ..Conv::new(1000, 1, 1, 0) })?;
     let x = net.global_average_pool("pool10", x)?;
     net.softmax("prob", x)
 }
