@@ -1,1 +1,92 @@
-//! Offline analysis: joules, bytes, operational intensity.
+//! Offline analysis: from run bundles to joules, DRAM bytes and operational intensity, per network
+//! and component, with an interval or a reason why not.
+//!
+//! [`analyze`] reads bundles that `wattline-trace` writes and answers an [`Analysis`]: typed rows,
+//! a table for people ([`Analysis::table`]) and CSV files for programs ([`Analysis::write`]).
+//!
+//! * Power readings are means over windows, and are integrated as such. Each energy has a 95 %
+//!   interval, derived in the module `power` term by term.
+//! * Where the readings do not carry a number, the cell is empty and a [`Refusal`] says why.
+//! * Joules are conserved: attributed + idle + unattributed = a rail's integral, or the bundle is
+//!   called broken ([`ConservationRow`]).
+//! * Provenance goes along with every row.
+//!
+//! Memory is bounded in the number of readings: `power.csv` and `traffic.csv` are streamed once
+//! into one accumulator for each rail and run. Spans are held.
+
+mod agent_cost;
+mod bundle;
+mod conservation;
+mod error;
+mod events;
+mod files;
+mod human;
+mod manifest_check;
+mod power;
+mod recording;
+mod refusal;
+mod results;
+mod spans;
+mod summary;
+mod table;
+mod timeline;
+mod traffic;
+mod truth;
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+
+pub use error::AnalysisError;
+pub use refusal::Refusal;
+pub use results::{
+    AgentCost, ConservationRow, EnergyRow, ImageRow, RailRole, SummaryRow, TruthColumns, Verdict,
+};
+
+/// What to analyse beyond the usual.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Hold the results against `truth.csv`, which only an emulated board writes.
+    pub check_truth: bool,
+}
+
+/// The results of one or more bundles.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
+pub struct Analysis {
+    /// One row for each run, in order of bundles and time.
+    pub summary: Vec<SummaryRow>,
+    /// One row for each run and rail.
+    pub energy: Vec<EnergyRow>,
+    /// One row for each rail of each bundle.
+    pub conservation: Vec<ConservationRow>,
+    /// One row for each image.
+    pub images: Vec<ImageRow>,
+    /// What recording cost, for each bundle that tells.
+    pub agents: Vec<AgentCost>,
+    /// What to know before trusting the numbers, each with its bundle.
+    pub warnings: Vec<String>,
+    /// The boards in words, in order of appearance; an emulated one says so.
+    pub boards: Vec<String>,
+    /// Whether the results were held against the truth.
+    pub check_truth: bool,
+}
+
+/// Analyses bundles, one after another.
+///
+/// # Errors
+/// The first fault that leaves no number of a bundle trustworthy: a missing or damaged table, a
+/// clock or counter that goes backwards, spans that contradict each other.
+pub fn analyze(directories: &[PathBuf], options: &Options) -> Result<Analysis, AnalysisError> {
+    if directories.is_empty() {
+        return Err(AnalysisError::NoBundles);
+    }
+    let mut seen = HashSet::new();
+    let mut analysis = Analysis { check_truth: options.check_truth, ..Analysis::default() };
+    for directory in directories {
+        let place = directory.canonicalize().unwrap_or_else(|_| directory.clone());
+        if !seen.insert(place) {
+            return Err(AnalysisError::NamedTwice { directory: directory.clone() });
+        }
+        bundle::analyze_bundle(directory, options, &mut analysis)?;
+    }
+    Ok(analysis)
+}

@@ -1,0 +1,81 @@
+//! The agent's own cost, from `agent.csv`.
+
+use wattline_trace::rows::AgentRow;
+use wattline_trace::{BundleReader, Name, Row};
+
+use crate::error::AnalysisError;
+use crate::results::AgentCost;
+use crate::spans::seconds;
+use crate::table::for_each_row;
+
+/// What recording cost; none (and a warning) where the agent told too little.
+///
+/// # Errors
+/// If the table is damaged, or its time or counts go backwards.
+pub(crate) fn read_agent_cost(
+    bundle: &BundleReader,
+    name: &Name,
+    warnings: &mut Vec<String>,
+) -> Result<Option<AgentCost>, AnalysisError> {
+    if !bundle.has::<AgentRow>() {
+        warnings.push(format!("{} is missing: the agent's own cost is not known", AgentRow::FILE));
+        return Ok(None);
+    }
+    let mut ends: Option<(AgentRow, AgentRow)> = None;
+    let mut most_resident = 0;
+    let mut worst_lateness = 0;
+    for_each_row::<AgentRow>(bundle, warnings, |row, now, path| {
+        if let Some((_, before)) = &ends {
+            if now.t_ns <= before.t_ns {
+                return Err(AnalysisError::Time {
+                    path: path.to_owned(),
+                    row,
+                    series: "the agent".into(),
+                    before: before.t_ns,
+                    now: now.t_ns,
+                });
+            }
+            let mut counts = cumulative(before).into_iter().zip(cumulative(&now));
+            if let Some(((series, before), (_, now))) = counts.find(|(old, new)| new.1 < old.1) {
+                let (path, series) = (path.to_owned(), series.to_owned());
+                return Err(AnalysisError::Count { path, row, series, before, now });
+            }
+        }
+        most_resident = most_resident.max(now.resident_bytes);
+        worst_lateness = worst_lateness.max(now.lateness_p99_ns);
+        let first = ends.take().map_or_else(|| now.clone(), |(first, _)| first);
+        ends = Some((first, now));
+        Ok(())
+    })?;
+    let Some((first, last)) = ends.filter(|(first, last)| first.t_ns < last.t_ns) else {
+        let few =
+            format!("{} has fewer than two rows: the agent's cost is not known", AgentRow::FILE);
+        warnings.push(few);
+        return Ok(None);
+    };
+    let duration = seconds(first.t_ns, last.t_ns);
+    let rate = |first: u64, last: u64| (last - first) as f64 / duration;
+    Ok(Some(AgentCost {
+        bundle: name.clone(),
+        seconds: duration,
+        cpu_percent: 100.0 * 1e-9 * rate(first.cpu_ns, last.cpu_ns),
+        resident_mb: most_resident as f64 * 1e-6,
+        sampling_hz: rate(first.ticks, last.ticks),
+        fresh_hz: rate(first.samples, last.samples),
+        lateness_p99_us: worst_lateness as f64 * 1e-3,
+        repeats: last.repeats,
+        drops: last.drops,
+        overruns: last.overruns,
+    }))
+}
+
+fn cumulative(row: &AgentRow) -> [(&'static str, u64); 6] {
+    [
+        ("cpu_ns", row.cpu_ns),
+        ("ticks", row.ticks),
+        ("samples", row.samples),
+        ("repeats", row.repeats),
+        ("drops", row.drops),
+        ("overruns", row.overruns),
+    ]
+}

@@ -1,0 +1,181 @@
+//! The analysis of one bundle: reads its tables in turn and adds its rows to the results.
+
+use std::path::Path;
+
+use wattline_trace::rows::SpanRow;
+use wattline_trace::{BundleReader, Manifest, Name};
+
+use crate::agent_cost::read_agent_cost;
+use crate::error::AnalysisError;
+use crate::events::warn_of_events;
+use crate::manifest_check::check_manifest;
+use crate::power::reader::read_rails;
+use crate::recording::Recording;
+use crate::results::{ConservationRow, EnergyRow, ImageRow};
+use crate::spans::{Run, Spans, seconds};
+use crate::timeline::Timeline;
+use crate::traffic::Traffic;
+use crate::truth::Truth;
+use crate::{Analysis, Options, summary};
+
+/// Analyses one bundle.
+///
+/// # Errors
+/// See [`crate::analyze`].
+pub(crate) fn analyze_bundle(
+    directory: &Path,
+    options: &Options,
+    analysis: &mut Analysis,
+) -> Result<(), AnalysisError> {
+    let bundle = BundleReader::open(directory)?;
+    check_manifest(&bundle)?;
+    let name = Name::new(&directory.display().to_string());
+    let mut warnings = manifest_warnings(bundle.manifest());
+    let recording = read(&bundle, name, options, &mut warnings, analysis)?;
+    warnings.extend(recording.balances.iter().filter_map(balance_warning));
+    if recording.spans.runs.is_empty() {
+        warnings.push("no run is in the bundle: there is nothing to report".into());
+    }
+    let prefix = |warning: String| format!("{}: {warning}", recording.name);
+    analysis.warnings.extend(warnings.into_iter().map(prefix));
+    add_board(bundle.manifest(), &mut analysis.boards);
+    for (index, run) in recording.spans.runs.iter().enumerate() {
+        analysis.summary.push(summary::row(&recording, index));
+        analysis.energy.extend(energy_rows(&recording, index));
+        analysis.images.extend(image_rows(&recording.name, run));
+    }
+    analysis.conservation.extend(recording.balances);
+    Ok(())
+}
+
+fn read<'a>(
+    bundle: &'a BundleReader,
+    name: Name,
+    options: &Options,
+    warnings: &mut Vec<String>,
+    analysis: &mut Analysis,
+) -> Result<Recording<'a>, AnalysisError> {
+    let manifest = bundle.manifest();
+    let spans = Spans::read(bundle, warnings)?;
+    warn_of_spans(&spans, warnings);
+    // Spans are written when they end: a recording that broke off may have been at work.
+    let torn = bundle.table::<SpanRow>()?.torn().is_some();
+    let timeline = Timeline::new(&spans, torn || !manifest.complete);
+    let cost = read_agent_cost(bundle, &name, warnings)?;
+    let poll_ns = cost.as_ref().filter(|cost| cost.sampling_hz > 0.0);
+    // A float too large for an integer becomes the largest: no reading is then placed anywhere.
+    let poll_ns = poll_ns.map(|cost| (1e9 / cost.sampling_hz).ceil() as u64);
+    analysis.agents.extend(cost);
+    warn_of_events(bundle, warnings)?;
+    let rails = read_rails(bundle, &timeline, poll_ns, warnings)?;
+    let traffic = Traffic::read(bundle, &timeline, warnings)?;
+    let truth = if options.check_truth { Some(Truth::read(bundle, warnings)?) } else { None };
+    let mut recording = Recording {
+        name,
+        manifest,
+        spans,
+        timeline,
+        rails,
+        traffic,
+        truth,
+        balances: vec![],
+        energies: vec![],
+    };
+    recording.measure();
+    Ok(recording)
+}
+
+fn manifest_warnings(manifest: &Manifest) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if !manifest.complete {
+        let why = manifest.failure.as_deref().unwrap_or("the recorder was cut off");
+        warnings.push(format!("the recording is incomplete: {why}"));
+    }
+    if manifest.interrupted {
+        warnings.push("the recording was interrupted by the user: it holds fewer images".into());
+    }
+    warnings
+}
+
+fn warn_of_spans(spans: &Spans, warnings: &mut Vec<String>) {
+    if !spans.stray.is_empty() {
+        let count = spans.stray.len();
+        warnings.push(format!("{count} layers belong to no image: some images are missing"));
+    }
+    if spans.misplaced_layers > 0 {
+        let count = spans.misplaced_layers;
+        warnings.push(format!("{count} layers reach outside their image"));
+    }
+}
+
+fn balance_warning(balance: &ConservationRow) -> Option<String> {
+    balance.verdict.is_broken().then(|| {
+        format!(
+            "BROKEN: joules of rail {} are not conserved ({}): attributed {:.6} + idle {:.6} + \
+             unattributed {:.6} J against an integral of {:.6} J; none of its joules is given",
+            balance.rail,
+            balance.verdict.as_str(),
+            balance.attributed_joules,
+            balance.idle_joules,
+            balance.unattributed_joules,
+            balance.integral_joules,
+        )
+    })
+}
+
+fn add_board(manifest: &Manifest, boards: &mut Vec<String>) {
+    let model = &manifest.board.model;
+    let emulated = manifest.board.emulated && !model.to_lowercase().contains("emulated");
+    let board = if emulated { format!("emulated {model}") } else { model.clone() };
+    if !boards.contains(&board) {
+        boards.push(board);
+    }
+}
+
+fn energy_rows(recording: &Recording<'_>, index: usize) -> Vec<EnergyRow> {
+    let run = &recording.spans.runs[index];
+    let block = recording.block(index).ok();
+    let rows = recording.rails.iter().zip(&recording.energies[index]).map(|(rail, energy)| {
+        let region = block.map(|(block, _)| &rail.regions[2 * block + 1]);
+        let run_seconds = seconds(run.start, run.end);
+        let of_run = |value: f64| (run_seconds > 0.0).then(|| value / run_seconds);
+        let readings = region.map_or(0, |region| region.inside.count);
+        let known = energy.as_ref().ok();
+        EnergyRow {
+            bundle: recording.name.clone(),
+            rail: Name::new(&rail.record.name),
+            network: run.network.clone(),
+            component: run.component.clone(),
+            role: recording.role(index, &rail.record.name),
+            duration_s: known.map(|energy| energy.seconds),
+            integral_joules: known.map(|energy| energy.integral_joules),
+            idle_joules: known.map(|energy| energy.idle_joules),
+            active_joules: known.map(|energy| energy.active_joules),
+            active_joules_ci95: known.map(|energy| energy.variance.half_width()),
+            idle_watts: rail.idle().map(|idle| idle.watts).filter(|watts| watts.is_finite()),
+            readings,
+            fresh_hz: region.and_then(|_| of_run(readings as f64)),
+            uncovered_pct: region.and_then(|region| of_run(100.0 * region.hole_seconds)),
+            note: energy.as_ref().err().map_or_else(String::new, ToString::to_string),
+        }
+    });
+    rows.collect()
+}
+
+fn image_rows(bundle: &Name, run: &Run) -> Vec<ImageRow> {
+    let rows = run.images.iter().map(|image| ImageRow {
+        bundle: bundle.clone(),
+        network: run.network.clone(),
+        component: run.component.clone(),
+        image: image.index,
+        start_s: if image.start < run.start {
+            -seconds(image.start, run.start)
+        } else {
+            seconds(run.start, image.start)
+        },
+        latency_ms: seconds(image.start, image.end) * 1e3,
+        flops: image.flops,
+        bytes_theoretical: image.bytes_theoretical,
+    });
+    rows.collect()
+}

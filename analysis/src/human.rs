@@ -1,0 +1,168 @@
+//! The results for people: one aligned table, what to know about it, and what it cost.
+
+use comfy_table::presets::NOTHING;
+use comfy_table::{CellAlignment, Table};
+
+use crate::Analysis;
+use crate::results::{AgentCost, SummaryRow};
+use wattline_trace::Provenance;
+
+/// What stands in a cell that has no number.
+const NONE: &str = "–";
+
+impl Analysis {
+    /// The results as plain text: a title, the table, notes, warnings, and the agent's own cost.
+    /// No colours, no terminal queries.
+    pub fn table(&self) -> String {
+        let mut text = format!("{}\n\n{}\n", self.title(), self.body());
+        section(&mut text, "Notes", self.notes());
+        section(&mut text, "Warnings", self.warnings.clone());
+        text.push('\n');
+        text.push_str(&self.agent_line());
+        text.push('\n');
+        text
+    }
+
+    /// The boards, and that numbers are emulated where any is.
+    fn title(&self) -> String {
+        let boards = self.boards.join(", ");
+        let any = self.summary.iter().any(|row| row.provenance == Provenance::Emulated);
+        let told = boards.to_lowercase().contains("emulated");
+        let emulated = if any && !told { "partly emulated " } else { "" };
+        format!("{emulated}{boards}: energy, DRAM traffic and speed per network and component")
+    }
+
+    fn body(&self) -> Table {
+        let mut header = vec![
+            "network",
+            "component",
+            "images/s",
+            "J/image",
+            "± 95 %",
+            "images/J",
+            "GOP/s",
+            "OI_t flop/B",
+            "OI_e flop/B",
+            "DRAM MB/image",
+        ];
+        if self.check_truth {
+            header.extend(["true J/image", "error %", "true MB/image", "error %"]);
+        }
+        header.push("provenance");
+        let mut table = Table::new();
+        table.load_preset(NOTHING);
+        let last = header.len() - 1;
+        table.set_header(header);
+        for row in &self.summary {
+            table.add_row(self.cells(row));
+        }
+        for column in table.column_iter_mut().skip(2).take(last - 2) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        table
+    }
+
+    fn cells(&self, row: &SummaryRow) -> Vec<String> {
+        let mut cells = vec![
+            row.network.to_string(),
+            row.component.to_string(),
+            number(row.images_per_s),
+            number(row.joules_per_image),
+            number(row.joules_per_image_ci95),
+            number(row.images_per_joule),
+            number(row.gop_per_s),
+            number(row.oi_theoretical),
+            number(row.oi_empirical),
+            number(row.dram_bytes_per_image.map(|bytes| bytes * 1e-6)),
+        ];
+        if self.check_truth {
+            let truth = row.truth.unwrap_or_default();
+            cells.extend([
+                number(truth.joules_per_image),
+                percent(truth.energy_error_pct),
+                number(truth.dram_bytes_per_image.map(|bytes| bytes * 1e-6)),
+                percent(truth.traffic_error_pct),
+            ]);
+        }
+        cells.push(row.provenance.to_string());
+        cells
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let several = self.summary.iter().any(|row| row.bundle != self.summary[0].bundle);
+        let note = |row: &SummaryRow| {
+            let bundle = if several { format!("{}: ", row.bundle) } else { String::new() };
+            format!("{bundle}{} on {}: {}", row.network, row.component, row.note())
+        };
+        self.summary.iter().filter(|row| !row.note().is_empty()).map(note).collect()
+    }
+
+    fn agent_line(&self) -> String {
+        match &self.agents[..] {
+            [] => "agent: its own cost is not known".to_owned(),
+            [only] => format!("agent: {}", cost(only)),
+            several => {
+                let costs: Vec<String> = several
+                    .iter()
+                    .map(|agent| format!("{}: {}", agent.bundle, cost(agent)))
+                    .collect();
+                format!("agent: {}", costs.join(" | "))
+            }
+        }
+    }
+}
+
+fn section(text: &mut String, title: &str, lines: Vec<String>) {
+    if lines.is_empty() {
+        return;
+    }
+    text.push_str(&format!("\n{title}\n"));
+    for line in lines {
+        text.push_str(&format!("  {line}\n"));
+    }
+}
+
+fn cost(agent: &AgentCost) -> String {
+    format!(
+        "{:.1} % of one core over {:.1} s, {:.1} MB resident, sampling at {:.1} Hz, {:.1} fresh \
+         readings/s, p99 lateness {:.0} µs, {} repeats, {} drops, {} overruns",
+        agent.cpu_percent,
+        agent.seconds,
+        agent.resident_mb,
+        agent.sampling_hz,
+        agent.fresh_hz,
+        agent.lateness_p99_us,
+        agent.repeats,
+        agent.drops,
+        agent.overruns,
+    )
+}
+
+/// Four significant digits, or all digits before the point.
+fn number(value: Option<f64>) -> String {
+    let Some(value) = value else { return NONE.to_owned() };
+    let magnitude = if value == 0.0 { 0.0 } else { value.abs().log10().floor() };
+    if !(-4.0..9.0).contains(&magnitude) {
+        return format!("{value:.3e}");
+    }
+    let decimals = (3.0 - magnitude).max(0.0) as usize;
+    format!("{value:.decimals$}")
+}
+
+fn percent(value: Option<f64>) -> String {
+    value.map_or_else(|| NONE.to_owned(), |value| format!("{value:+.2}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_keep_four_digits() {
+        let shown = [0.0, 0.001_234_56, 1.0, 12.345_6, 123_456.7, 1e12, 9e-9, -2.5];
+        let expected =
+            ["0.000", "0.001235", "1.000", "12.35", "123457", "1.000e12", "9.000e-9", "-2.500"];
+        assert_eq!(shown.map(|value| number(Some(value))), expected);
+        assert_eq!(number(None), "–");
+    }
+}

@@ -1,0 +1,168 @@
+//! Active energy of one run on one rail, or why it is not known.
+
+use super::idle::Idle;
+use super::rail::{FEWEST_IDLE, Rail, Region};
+use super::variance::{Variance, quantisation_bias, watts_step};
+use crate::refusal::Refusal;
+use crate::spans::seconds;
+use crate::timeline::Block;
+
+/// Fewest readings in a run.
+const FEWEST_READINGS: u64 = 10;
+/// Shortest run, in conversion windows.
+const FEWEST_WINDOWS: u64 = 5;
+/// Most of a run that no reading covers, in percent.
+const MOST_UNCOVERED: f64 = 5.0;
+
+/// A rail's energy over a run and its flanks.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct RailEnergy {
+    /// Seconds integrated over: the run and its flanks.
+    pub(crate) seconds: f64,
+    pub(crate) integral_joules: f64,
+    pub(crate) idle_joules: f64,
+    pub(crate) active_joules: f64,
+    pub(crate) variance: Variance,
+}
+
+/// Measures block `index`, which holds one whole run, on a rail.
+///
+/// # Errors
+/// A refusal, where the readings do not carry a number.
+pub(crate) fn measure(rail: &Rail, index: usize, block: &Block) -> Result<RailEnergy, Refusal> {
+    let region = &rail.regions[2 * index + 1];
+    check_readings(rail, region, block)?;
+    let idle = rail.idle().ok_or_else(|| Refusal::NoIdle {
+        rail: rail.record.name.clone(),
+        found: rail.idle_readings(),
+        least: FEWEST_IDLE,
+    })?;
+    let idle_joules = idle.watts * region.seconds;
+    let active_joules = region.joules - idle_joules;
+    let run_seconds = seconds(block.start, block.end);
+    let noise = run_noise(region, &idle);
+    let sampled = idle.correlation * noise * region.tile_squares
+        + region.seconds.powi(2) * idle.mean_variance;
+    let other = lag(rail, region, noise)
+        + region.hole_squares * region.watts.variance()
+        + edges(rail, index, region, &idle)
+        + quantisation(rail, region, &idle, run_seconds);
+    let active_watts = active_joules / run_seconds;
+    let variance = Variance::new(sampled, idle.freedom, other, active_joules, active_watts);
+    if !(active_joules.is_finite() && variance.half_width().is_finite()) {
+        return Err(Refusal::NotFinite { rail: rail.record.name.clone() });
+    }
+    Ok(RailEnergy {
+        seconds: region.seconds,
+        integral_joules: region.joules,
+        idle_joules,
+        active_joules,
+        variance,
+    })
+}
+
+/// Refuses readings that are too few, too far apart, or end too early.
+fn check_readings(rail: &Rail, region: &Region, block: &Block) -> Result<(), Refusal> {
+    let name = || rail.record.name.clone();
+    let (Some((first, first_window)), Some((last, _))) = (rail.first, rail.last) else {
+        return Err(Refusal::NoReadings { rail: name() });
+    };
+    // A tenth: drivers round the window they report.
+    let stated = rail.record.window_ns;
+    if rail.longest_window > stated.saturating_add(stated / 10) {
+        let (found_ms, stated_ms) = (rail.longest_window as f64 * 1e-6, stated as f64 * 1e-6);
+        return Err(Refusal::WindowMismatch { rail: name(), found_ms, stated_ms });
+    }
+    let covered_from = first.saturating_sub(first_window);
+    if covered_from > block.start {
+        let late_ms = seconds(block.start, covered_from) * 1e3;
+        return Err(Refusal::BeginsLate { rail: name(), late_ms });
+    }
+    if last < block.end {
+        let early_ms = seconds(last, block.end) * 1e3;
+        return Err(Refusal::SensorGone { rail: name(), early_ms });
+    }
+    let run_seconds = seconds(block.start, block.end);
+    let windows = run_seconds / (rail.longest_window as f64 * 1e-9);
+    if windows < FEWEST_WINDOWS as f64 {
+        return Err(Refusal::TooShort { rail: name(), windows, least: FEWEST_WINDOWS });
+    }
+    let percent = 100.0 * region.hole_seconds / run_seconds;
+    if percent > MOST_UNCOVERED {
+        return Err(Refusal::Uncovered { rail: name(), percent, most: MOST_UNCOVERED });
+    }
+    let found = region.inside.count;
+    if found < FEWEST_READINGS {
+        return Err(Refusal::TooFewReadings { rail: name(), found, least: FEWEST_READINGS });
+    }
+    Ok(())
+}
+
+/// `σ_run²`: successive differences, between idle noise and noise in proportion to power.
+fn run_noise(region: &Region, idle: &Idle) -> f64 {
+    if region.inner_steps == 0 {
+        return idle.noise;
+    }
+    let seen = region.inner_step_squares / (2.0 * region.inner_steps as f64);
+    let ratio = if idle.watts == 0.0 { f64::INFINITY } else { region.inside.mean / idle.watts };
+    let proportional = idle.noise * (ratio * ratio).max(1.0);
+    if proportional.is_nan() { idle.noise } else { seen.min(proportional).max(idle.noise) }
+}
+
+/// The lag's term; steps that are only noise are taken out.
+fn lag(rail: &Rail, region: &Region, noise: f64) -> f64 {
+    let steps = (region.step_squares - 2.0 * noise * region.steps as f64).max(0.0);
+    rail.poll_seconds().powi(2) / 12.0 * steps
+}
+
+/// The term of edges that idle time does not flank.
+fn edges(rail: &Rail, index: usize, region: &Region, idle: &Idle) -> f64 {
+    let stretch = rail.stretches[index];
+    let ends_early = rail.last.is_none_or(|(last, _)| last < stretch.to);
+    let begins_late = rail.first.is_none_or(|(first, w)| first.saturating_sub(w) > stretch.from);
+    let unflanked = u8::from(!stretch.flanked_before || begins_late)
+        + u8::from(!stretch.flanked_after || ends_early);
+    let (least, most) = region.range.unwrap_or_default();
+    let step = most.max(idle.watts) - least.min(idle.watts);
+    let window = rail.longest_window as f64 * 1e-9;
+    let poll = rail.poll_seconds();
+    f64::from(unflanked) * step * step * (window * window / 48.0 + poll * poll / 3.0)
+}
+
+/// The term of the quantisation bias.
+fn quantisation(rail: &Rail, region: &Region, idle: &Idle, run_seconds: f64) -> f64 {
+    let step = |volts, amps| watts_step(volts, amps, rail.record.volts_step, rail.record.amps_step);
+    let at_idle = quantisation_bias(step(idle.volts, idle.amps), idle.noise);
+    let in_run =
+        quantisation_bias(step(region.inside_volts.mean, region.inside_amps.mean), idle.noise);
+    region.seconds.powi(2) * at_idle + run_seconds.powi(2) * in_run
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn idle(watts: f64, noise: f64) -> Idle {
+        Idle {
+            watts,
+            noise,
+            correlation: 1.0,
+            mean_variance: 0.0,
+            freedom: 10.0,
+            volts: 5.0,
+            amps: 0.1,
+        }
+    }
+
+    #[test]
+    fn noise_under_load_lies_between_idle_noise_and_proportional_noise() {
+        let mut region = Region { inner_steps: 1, inner_step_squares: 0.0, ..Region::default() };
+        region.inside.add(2.0);
+        assert_eq!(run_noise(&region, &idle(1.0, 0.01)), 0.01);
+        region.inner_step_squares = 0.06;
+        assert!((run_noise(&region, &idle(1.0, 0.01)) - 0.03).abs() < 1e-12);
+        region.inner_step_squares = 10.0;
+        assert!((run_noise(&region, &idle(1.0, 0.01)) - 0.04).abs() < 1e-12);
+        assert_eq!(run_noise(&region, &idle(0.0, 0.0)), 0.0);
+    }
+}

@@ -1,0 +1,249 @@
+//! What comes out: the rows of each result file.
+
+use serde::{Serialize, Serializer};
+use wattline_trace::{Name, Provenance};
+
+use crate::refusal::Refusal;
+
+/// One network on one component: a row of `summary.csv`.
+///
+/// A number that cannot be trusted is `None`, and [`SummaryRow::refusals`] says why.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SummaryRow {
+    /// The network.
+    #[serde(serialize_with = "text")]
+    pub network: Name,
+    /// The component it ran on.
+    #[serde(serialize_with = "text")]
+    pub component: Name,
+    /// Images that ran to their end.
+    pub images: u64,
+    /// Images ÷ (end of the last − start of the first).
+    pub images_per_s: Option<f64>,
+    /// Active joules (above idle) of the component's rails ÷ images.
+    pub joules_per_image: Option<f64>,
+    /// Half of the 95 % interval of `joules_per_image`, in joules.
+    pub joules_per_image_ci95: Option<f64>,
+    /// `1 / joules_per_image`.
+    pub images_per_joule: Option<f64>,
+    /// 10⁹ floating-point operations a second, over the same time as `images_per_s`.
+    pub gop_per_s: Option<f64>,
+    /// Theoretical operational intensity: flops ÷ (inputs, weights and outputs, each once), in
+    /// flops per byte.
+    pub oi_theoretical: Option<f64>,
+    /// Empirical operational intensity: flops ÷ DRAM bytes, in flops per byte.
+    pub oi_empirical: Option<f64>,
+    /// DRAM bytes (above idle traffic) ÷ images.
+    pub dram_bytes_per_image: Option<f64>,
+    /// The worst provenance of all that went in: the component's times, its rails, the DRAM
+    /// counter.
+    pub provenance: Provenance,
+    /// What the emulated board knows, where it was asked for.
+    pub truth: Option<TruthColumns>,
+    /// The bundle's directory.
+    #[serde(serialize_with = "text")]
+    pub bundle: Name,
+    /// Why cells are empty.
+    pub refusals: Vec<Refusal>,
+    /// What else to know when reading the row.
+    pub remarks: Vec<String>,
+}
+
+impl SummaryRow {
+    /// Refusals and remarks in one line.
+    pub fn note(&self) -> String {
+        let notes: Vec<String> =
+            self.refusals.iter().map(ToString::to_string).chain(self.remarks.clone()).collect();
+        notes.join("; ")
+    }
+}
+
+/// A measured row held against what the emulated board knows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct TruthColumns {
+    /// True active joules of the same rails ÷ images.
+    pub joules_per_image: Option<f64>,
+    /// (measured − true) ÷ true, in percent.
+    pub energy_error_pct: Option<f64>,
+    /// True DRAM bytes of the component ÷ images.
+    pub dram_bytes_per_image: Option<f64>,
+    /// (measured − true) ÷ true, in percent.
+    pub traffic_error_pct: Option<f64>,
+}
+
+/// One rail over one run: a row of `energy.csv`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EnergyRow {
+    /// The bundle's directory.
+    #[serde(serialize_with = "text")]
+    pub bundle: Name,
+    /// The rail.
+    #[serde(serialize_with = "text")]
+    pub rail: Name,
+    /// The network.
+    #[serde(serialize_with = "text")]
+    pub network: Name,
+    /// The component.
+    #[serde(serialize_with = "text")]
+    pub component: Name,
+    /// Whether these joules are part of the run's joules per image.
+    pub role: RailRole,
+    /// Seconds integrated over: the run and its flanks of idle time.
+    pub duration_s: Option<f64>,
+    /// All joules over that time.
+    pub integral_joules: Option<f64>,
+    /// `idle_watts · duration_s`.
+    pub idle_joules: Option<f64>,
+    /// `integral_joules − idle_joules`: what the run caused.
+    pub active_joules: Option<f64>,
+    /// Half of the 95 % interval of `active_joules`.
+    pub active_joules_ci95: Option<f64>,
+    /// Mean power in the recording's idle gaps.
+    pub idle_watts: Option<f64>,
+    /// Fresh readings during the run itself.
+    pub readings: u64,
+    /// Those, per second.
+    pub fresh_hz: Option<f64>,
+    /// Time that no reading covers, of the run's duration.
+    pub uncovered_pct: Option<f64>,
+    /// Why cells are empty.
+    pub note: String,
+}
+
+/// What a rail is to a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RailRole {
+    /// The component lists it, and its joules are counted.
+    Counted,
+    /// The component lists it, and a rail that contains it: only that one is counted.
+    InsideCounted,
+    /// The component does not list it.
+    NotListed,
+}
+
+/// The balance of one rail over a recording: a row of `conservation.csv`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ConservationRow {
+    /// The bundle's directory.
+    #[serde(serialize_with = "text")]
+    pub bundle: Name,
+    /// The rail.
+    #[serde(serialize_with = "text")]
+    pub rail: Name,
+    /// The rail that contains this one: the two are never summed.
+    #[serde(serialize_with = "optional_text")]
+    pub inside: Option<Name>,
+    /// Seconds that readings tile.
+    pub seconds: f64,
+    /// All joules of the rail, summed straight over its readings.
+    pub integral_joules: f64,
+    /// Active joules of the runs whose component lists the rail.
+    pub attributed_joules: f64,
+    /// Idle power times `seconds`.
+    pub idle_joules: f64,
+    /// Joules above idle that belong to no such run.
+    pub unattributed_joules: f64,
+    /// Those, of the integral.
+    pub unattributed_pct: Option<f64>,
+    /// |attributed + idle + unattributed − integral| ÷ the larger of integral and idle.
+    pub closure_error: f64,
+    /// Whether the balance holds.
+    pub verdict: Verdict,
+}
+
+/// Whether the joules of a rail add up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// They do.
+    Closed,
+    /// They do not: no joule of this rail is given.
+    Broken,
+    /// Attributed and idle joules are more than the rail delivered: what was taken for idle power
+    /// is not. No joule of this rail is given.
+    Overdrawn,
+    /// They do, but idle power is not known, so that all of them are unattributed.
+    IdleUnknown,
+    /// The rail has no reading.
+    NoReadings,
+}
+
+impl Verdict {
+    /// Whether joules of the rail must not be given.
+    pub fn is_broken(self) -> bool {
+        matches!(self, Verdict::Broken | Verdict::Overdrawn)
+    }
+
+    /// The word that stands in tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verdict::Closed => "closed",
+            Verdict::Broken => "broken",
+            Verdict::Overdrawn => "overdrawn",
+            Verdict::IdleUnknown => "idle_unknown",
+            Verdict::NoReadings => "no_readings",
+        }
+    }
+}
+
+/// One image: a row of `images.csv`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ImageRow {
+    /// The bundle's directory.
+    #[serde(serialize_with = "text")]
+    pub bundle: Name,
+    /// The network.
+    #[serde(serialize_with = "text")]
+    pub network: Name,
+    /// The component.
+    #[serde(serialize_with = "text")]
+    pub component: Name,
+    /// Index in its stream.
+    pub image: Option<u64>,
+    /// Seconds from the start of the run to that of the image.
+    pub start_s: f64,
+    /// Milliseconds from the start of the image to its end.
+    pub latency_ms: f64,
+    /// Floating-point operations.
+    pub flops: u64,
+    /// Inputs, weights and outputs, each once.
+    pub bytes_theoretical: u64,
+}
+
+/// What recording cost the board: the agent's own figures from `agent.csv`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AgentCost {
+    /// The bundle's directory.
+    #[serde(serialize_with = "text")]
+    pub bundle: Name,
+    /// Time between the agent's first and last row.
+    pub seconds: f64,
+    /// CPU time of the agent in that time, in percent of one core.
+    pub cpu_percent: f64,
+    /// Most memory the process held, in 10⁶ bytes.
+    pub resident_mb: f64,
+    /// Sampling instants a second.
+    pub sampling_hz: f64,
+    /// Fresh readings a second, over all rails and counters.
+    pub fresh_hz: f64,
+    /// Worst 99th percentile of the lateness of a sampling instant, in microseconds.
+    pub lateness_p99_us: f64,
+    /// Readings dropped because they repeated a conversion.
+    pub repeats: u64,
+    /// Readings lost because a queue was full.
+    pub drops: u64,
+    /// Deadlines missed by a whole period or more.
+    pub overruns: u64,
+}
+
+fn text<S: Serializer>(name: &Name, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(name)
+}
+
+fn optional_text<S: Serializer>(name: &Option<Name>, serializer: S) -> Result<S::Ok, S::Error> {
+    match name {
+        Some(name) => serializer.serialize_some(name.as_str()),
+        None => serializer.serialize_none(),
+    }
+}

@@ -1,0 +1,177 @@
+//! Runs and their images, put together from `spans.csv` and checked.
+//!
+//! Spans are written when they end, so a child stands before its parent, and a run that was cut
+//! off has images but no span of its own: it is put together from its orphans and marked so.
+//! Layers are only checked: no number here depends on them.
+
+use std::collections::{HashMap, HashSet};
+
+use wattline_trace::rows::{SpanKind, SpanRow};
+use wattline_trace::{BundleReader, Name};
+
+use crate::error::AnalysisError;
+use crate::table::for_each_row;
+
+/// One image of a run.
+#[derive(Debug, Clone)]
+pub(crate) struct Image {
+    /// Index in its stream.
+    pub(crate) index: Option<u64>,
+    pub(crate) start: u64,
+    pub(crate) end: u64,
+    pub(crate) flops: u64,
+    pub(crate) bytes_theoretical: u64,
+}
+
+/// One network on one component.
+#[derive(Debug, Clone)]
+pub(crate) struct Run {
+    pub(crate) network: Name,
+    pub(crate) component: Name,
+    pub(crate) start: u64,
+    pub(crate) end: u64,
+    /// Whether the run's own span is in the bundle.
+    pub(crate) whole: bool,
+    /// In order of their start.
+    pub(crate) images: Vec<Image>,
+}
+
+impl Run {
+    /// The first image that does not lie in the run: its index, or else its place.
+    pub(crate) fn image_outside(&self) -> Option<u64> {
+        let place = self.images.iter().position(|i| i.start < self.start || i.end > self.end)?;
+        Some(self.images[place].index.unwrap_or(place as u64))
+    }
+
+    /// From the start of the first image to the end of the last, in seconds.
+    pub(crate) fn stream_seconds(&self) -> f64 {
+        let start = self.images.iter().map(|image| image.start).min().unwrap_or(0);
+        let end = self.images.iter().map(|image| image.end).max().unwrap_or(start);
+        seconds(start, end)
+    }
+}
+
+/// Seconds from one instant to a later one; nothing if it is not later.
+pub(crate) fn seconds(from: u64, to: u64) -> f64 {
+    to.saturating_sub(from) as f64 * 1e-9
+}
+
+/// Everything `spans.csv` says.
+#[derive(Debug, Default)]
+pub(crate) struct Spans {
+    /// In order of their start.
+    pub(crate) runs: Vec<Run>,
+    /// Layers whose image is missing: work that no run accounts for.
+    pub(crate) stray: Vec<(u64, u64)>,
+    /// Layers that reach outside their image.
+    pub(crate) misplaced_layers: u64,
+}
+
+impl Spans {
+    /// Reads and checks the spans of a bundle.
+    ///
+    /// # Errors
+    /// If the table cannot be read, a span ends before it starts, or an id occurs twice.
+    pub(crate) fn read(
+        bundle: &BundleReader,
+        warnings: &mut Vec<String>,
+    ) -> Result<Self, AnalysisError> {
+        let mut collected = Collected::default();
+        for_each_row::<SpanRow>(bundle, warnings, |row, span, path| {
+            let wrong = |reason| AnalysisError::Row { path: path.to_owned(), row, reason };
+            if span.end_ns < span.start_ns {
+                return Err(wrong(format!(
+                    "span {} ends at {} ns, before it starts at {} ns",
+                    span.id, span.end_ns, span.start_ns
+                )));
+            }
+            if !collected.ids.insert(span.id) {
+                return Err(wrong(format!("a second span has the id {}", span.id)));
+            }
+            collected.add(span);
+            Ok(())
+        })?;
+        Ok(collected.assemble())
+    }
+}
+
+#[derive(Debug, Default)]
+struct Collected {
+    ids: HashSet<u64>,
+    runs: HashMap<u64, Run>,
+    images: Vec<SpanRow>,
+    /// Parent, start and end.
+    layers: Vec<(Option<u64>, u64, u64)>,
+}
+
+impl Collected {
+    fn add(&mut self, span: SpanRow) {
+        match span.kind {
+            SpanKind::Run => {
+                self.runs.insert(span.id, empty_run(&span, true));
+            }
+            SpanKind::Image => self.images.push(span),
+            SpanKind::Layer => self.layers.push((span.parent, span.start_ns, span.end_ns)),
+        }
+    }
+
+    fn assemble(mut self) -> Spans {
+        let (stray, misplaced_layers) = self.check_layers();
+        let mut cut_off: HashMap<(Option<u64>, Name, Name), Run> = HashMap::new();
+        for span in self.images {
+            let run = match span.parent.and_then(|parent| self.runs.get_mut(&parent)) {
+                Some(run) => run,
+                None => {
+                    let key = (span.parent, span.name.clone(), span.component.clone());
+                    let run = cut_off.entry(key).or_insert_with(|| empty_run(&span, false));
+                    run.start = run.start.min(span.start_ns);
+                    run.end = run.end.max(span.end_ns);
+                    run
+                }
+            };
+            run.images.push(Image {
+                index: span.image,
+                start: span.start_ns,
+                end: span.end_ns,
+                flops: span.flops,
+                bytes_theoretical: span.bytes_theoretical,
+            });
+        }
+        let mut runs: Vec<Run> = self.runs.into_values().chain(cut_off.into_values()).collect();
+        for run in &mut runs {
+            run.images.sort_by_key(|image| (image.start, image.end, image.index));
+        }
+        runs.sort_by(|a, b| order(a).cmp(&order(b)));
+        Spans { runs, stray, misplaced_layers }
+    }
+
+    fn check_layers(&self) -> (Vec<(u64, u64)>, u64) {
+        let images: HashMap<u64, (u64, u64)> =
+            self.images.iter().map(|span| (span.id, (span.start_ns, span.end_ns))).collect();
+        let mut stray = Vec::new();
+        let mut misplaced = 0;
+        for &(parent, start, end) in &self.layers {
+            match parent.and_then(|parent| images.get(&parent)) {
+                None => stray.push((start, end)),
+                Some(image) if start < image.0 || end > image.1 => misplaced += 1,
+                Some(_) => {}
+            }
+        }
+        (stray, misplaced)
+    }
+}
+
+fn empty_run(span: &SpanRow, whole: bool) -> Run {
+    Run {
+        network: span.name.clone(),
+        component: span.component.clone(),
+        start: span.start_ns,
+        end: span.end_ns,
+        whole,
+        images: Vec::new(),
+    }
+}
+
+fn order(run: &Run) -> (u64, u64, &Name, &Name) {
+    (run.start, run.end, &run.network, &run.component)
+}

@@ -1,0 +1,27 @@
+//! Streams one table of a bundle, with row numbers for errors and a warning for a torn line.
+
+use std::path::Path;
+
+use wattline_trace::{BundleReader, Row};
+
+use crate::error::AnalysisError;
+
+/// Calls `visit` with each row's number (from 1), the row, and the table's path.
+///
+/// # Errors
+/// The first the reader or the visitor finds.
+pub(crate) fn for_each_row<R: Row>(
+    bundle: &BundleReader,
+    warnings: &mut Vec<String>,
+    mut visit: impl FnMut(u64, R, &Path) -> Result<(), AnalysisError>,
+) -> Result<(), AnalysisError> {
+    let path = bundle.directory().join(R::FILE);
+    let reader = bundle.table::<R>()?;
+    if let Some(torn) = reader.torn() {
+        warnings.push(torn.to_string());
+    }
+    for (number, row) in (1..).zip(reader) {
+        visit(number, row?, &path)?;
+    }
+    Ok(())
+}
