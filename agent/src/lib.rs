@@ -1,1 +1,46 @@
-//! Sensors, traffic counters, the sampler and the recorder.
+//! What records a board while it works: power sensors, memory-traffic counters, the thread that
+//! samples them, and the recorder that writes what they say into a run bundle.
+//!
+//! ```no_run
+//! # fn record(
+//! #     bundle: wattline_trace::BundleWriter,
+//! #     description: wattline_board::description::Description,
+//! # ) -> Result<(), Box<dyn std::error::Error>> {
+//! use std::sync::Arc;
+//! use wattline_agent::{Inventory, Recorder, Settings};
+//! use wattline_board::Roots;
+//! use wattline_board::clock::{Clock, WallClock, attend};
+//!
+//! let clock: Arc<dyn Clock> = Arc::new(WallClock);
+//! let attendance = attend(&clock);
+//! let inventory = Inventory::discover(&description, &Roots::machine());
+//! let recorder = Recorder::start(inventory, &clock, &bundle, &Settings::default())?;
+//! // … the work …
+//! drop(attendance);
+//! println!("{}", recorder.stop());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! * [`Inventory`] finds and opens what a board's description names.
+//! * [`Recorder`] samples it on a clock, wall or virtual, and writes rows.
+//! * [`probe`] says what there is and what is missing, with what to do about it.
+//! * [`privileges`] and [`interrupt`] are about the process: what it may do, and when to end.
+//!
+//! An emulated board has the same files under other [`wattline_board::Roots`]; nothing here
+//! knows the difference.
+
+mod attribute;
+mod counter;
+mod fault;
+pub mod interrupt;
+mod inventory;
+pub mod privileges;
+pub mod probe;
+mod recorder;
+mod sampler;
+mod sensor;
+mod setting;
+
+pub use inventory::{Inventory, Missing};
+pub use recorder::{AgentReport, RailRate, Recorder, Settings, StartError};

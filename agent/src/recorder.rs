@@ -1,0 +1,264 @@
+//! A recording: sampler and writer at work on one bundle.
+
+mod cpus;
+mod report;
+mod settings;
+mod writer;
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use wattline_board::clock::Clock;
+use wattline_trace::rows::{EventKind, EventRow};
+use wattline_trace::{
+    BundleWriter, ClockKind, CounterRecord, Name, Provenance, RailRecord, TableWriter, WriteError,
+};
+
+use crate::counter::{ActiveBlock, CounterBlock};
+use crate::inventory::{self, Inventory};
+use crate::sampler::queue::{Queue, WhenFull};
+use crate::sampler::{Pace, Sampled, Sampler};
+use crate::sensor::RailSensor;
+use crate::sensor::channel::RailChannel;
+use writer::{PortLabel, RailLabel, Writer, Written};
+
+pub use report::{AgentReport, RailRate};
+pub use settings::{Settings, StartError};
+
+/// A recording in progress.
+///
+/// [`Recorder::stop`] ends it. Dropped instead (on an error path), it ends too and restores the
+/// sensors' settings and the counters' registers, but gives no report; on a virtual clock it
+/// then does not wait for that, since the thread that drops it may be the one that time waits for.
+#[derive(Debug)]
+pub struct Recorder {
+    clock: Arc<dyn Clock>,
+    queue: Arc<Queue>,
+    events: TableWriter<EventRow>,
+    rails: Vec<RailRecord>,
+    counters: Vec<CounterRecord>,
+    started_ns: u64,
+    sampler: Option<JoinHandle<Sampled>>,
+    writer: Option<JoinHandle<Written>>,
+}
+
+impl Recorder {
+    /// Sets the sensors' windows, lets the counters count, and starts to sample.
+    ///
+    /// What is refused on the way (a window, a counter, real-time priority) is noted in
+    /// `events.csv` and does not keep the rest from being recorded.
+    ///
+    /// The calling thread must attend `clock`: sensors are given 20 ms to take their settings.
+    /// When this returns the sampler attends the clock too and sleeps until its first deadline.
+    ///
+    /// # Errors
+    /// [`StartError`]: a rate out of range, a table or a thread that cannot be had.
+    pub fn start(
+        inventory: Inventory,
+        clock: &Arc<dyn Clock>,
+        bundle: &BundleWriter,
+        settings: &Settings,
+    ) -> Result<Self, StartError> {
+        settings.check()?;
+        let events = bundle.table::<EventRow>()?;
+        let mut notes = Vec::new();
+        let Inventory { rails, counters, roots, .. } = inventory;
+        let rails = settle(rails, settings.update_interval_ms, &**clock, &mut notes);
+
+        // Where a window is not known, a reading stands for the time until the next.
+        let unknown_ns = (1e9 / settings.rate_hz).round() as u64;
+        let window_ns = |rail: &RailSensor| rail.window_ns.unwrap_or(unknown_ns);
+        let rail_record = |rail| inventory::rail_record(rail, window_ns(rail), None);
+        let rail_records: Vec<_> = rails.iter().map(rail_record).collect();
+        let rail_labels = rails.iter().map(|rail| RailLabel {
+            name: rail.name.clone(),
+            path: rail.source.path().display().to_string(),
+            window_ns: window_ns(rail),
+        });
+        let rail_labels = rail_labels.collect();
+        let channels = rails
+            .into_iter()
+            .map(|rail| {
+                let window_ns = window_ns(&rail);
+                RailChannel::new(rail, window_ns)
+            })
+            .collect();
+        let counting = start_counters(counters, settings.counter_rate_hz(), &mut notes);
+
+        let virtual_clock = clock.kind() == ClockKind::Virtual;
+        let when_full = if virtual_clock { WhenFull::Wait } else { WhenFull::Drop };
+        let queue = Arc::new(Queue::new(settings.queue_capacity, when_full));
+        let writer = Writer::new(Arc::clone(&queue), rail_labels, counting.ports, bundle, &roots)?;
+        let pace = Pace {
+            rate_hz: settings.rate_hz,
+            counter_rate_hz: settings.counter_rate_hz(),
+            // Nothing is late on a virtual clock, and a real-time thread that waits for the
+            // writer could keep it from running.
+            priority: settings.priority.filter(|_| !virtual_clock),
+            lock_memory: settings.lock_memory && !virtual_clock,
+        };
+        let shared = (Arc::clone(clock), Arc::clone(&queue));
+        let sampler = Sampler::new(shared.0, shared.1, channels, counting.blocks, pace);
+
+        let mut recorder = Recorder {
+            clock: Arc::clone(clock),
+            queue,
+            events,
+            rails: rail_records,
+            counters: counting.records,
+            started_ns: clock.now_ns(),
+            sampler: None,
+            writer: None,
+        };
+        let thread = |name| move |source| StartError::Thread { name, source };
+        // The writer first: should the sampler fail to start, it is told to end when `recorder`
+        // is dropped.
+        recorder.writer = Some(writer.spawn().map_err(thread("recorder"))?);
+        let (sampler, refused) = sampler.spawn(pace).map_err(thread("sampler"))?;
+        recorder.sampler = Some(sampler);
+        notes.extend(refused.into_iter().map(|detail| (Name::new("sampler"), detail)));
+        for (source, detail) in notes {
+            recorder.note(EventKind::Note, &source, &detail);
+        }
+        // On a virtual clock this lets the sampler come to its first sleep, so that from here on
+        // the order of events does not depend on how threads are scheduled.
+        clock.sleep_until(clock.now_ns());
+        Ok(recorder)
+    }
+
+    /// The rails that are sampled, with the windows their sensors took. `provenance` as in
+    /// [`Inventory::rail_records`].
+    pub fn rail_records(&self, provenance: Option<Provenance>) -> Vec<RailRecord> {
+        let label = |record: &RailRecord| RailRecord {
+            provenance: provenance.unwrap_or(record.provenance),
+            ..record.clone()
+        };
+        self.rails.iter().map(label).collect()
+    }
+
+    /// The counters that count. `provenance` as in [`Inventory::counter_records`].
+    pub fn counter_records(&self, provenance: Option<Provenance>) -> Vec<CounterRecord> {
+        let label = |record: &CounterRecord| CounterRecord {
+            provenance: provenance.unwrap_or(record.provenance),
+            ..record.clone()
+        };
+        self.counters.iter().map(label).collect()
+    }
+
+    /// Writes down something that happened, now.
+    pub fn note(&self, kind: EventKind, source: &str, detail: &str) {
+        let t_ns = self.clock.now_ns();
+        let (source, detail) = (Name::new(source), Name::new(detail));
+        let written = self.events.write(&EventRow { t_ns, kind, source, detail, count: 1 });
+        if let Err(error) = written {
+            self.queue.fail(error);
+        }
+    }
+
+    /// Why no more is written, if so (a full disk). Sampling has stopped then, and whoever runs
+    /// the work should stop it too; what was written before is whole.
+    pub fn failure(&self) -> Option<&WriteError> {
+        self.queue.failure()
+    }
+
+    /// Takes a last sample, writes what was sampled, restores sensors and counters.
+    ///
+    /// The calling thread must not attend the clock any more: on a virtual clock the sampler
+    /// wakes only when every attending thread sleeps, and this one waits for it. On the wall
+    /// clock it takes up to 0.1 s.
+    pub fn stop(mut self) -> AgentReport {
+        self.end().unwrap_or_else(|| self.report(Sampled::default(), Written::default()))
+    }
+
+    fn end(&mut self) -> Option<AgentReport> {
+        self.queue.ask_to_stop();
+        let sampled = self.sampler.take().map(|thread| thread.join().unwrap_or_default());
+        // In case there never was a sampler to say so.
+        self.queue.sampled_all();
+        let written = self.writer.take().map(|thread| thread.join().unwrap_or_default());
+        Some(self.report(sampled?, written?))
+    }
+
+    fn report(&self, sampled: Sampled, written: Written) -> AgentReport {
+        let tally = sampled.tally;
+        let seconds = tally.t_ns.saturating_sub(self.started_ns) as f64 / 1e9;
+        let rates = self.rails.iter().zip(&sampled.fresh).map(|(rail, &fresh)| RailRate {
+            rail: rail.name.clone(),
+            fresh_hz: if seconds > 0.0 { fresh as f64 / seconds } else { 0.0 },
+        });
+        AgentReport {
+            seconds,
+            cpu_ns: tally.cpu_ns + written.cpu_ns,
+            resident_bytes: written.resident_bytes,
+            ticks: tally.ticks,
+            samples: tally.samples,
+            repeats: tally.repeats,
+            drops: tally.drops,
+            overruns: tally.overruns,
+            lateness_p50_ns: tally.lateness_p50_ns,
+            lateness_p99_ns: tally.lateness_p99_ns,
+            rails: rates.collect(),
+        }
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.queue.ask_to_stop();
+        if self.clock.kind() == ClockKind::Wall || self.sampler.is_none() {
+            self.end();
+        }
+    }
+}
+
+/// Sets the sensors' windows, gives them time to take them, and looks what they took.
+fn settle(
+    mut rails: Vec<RailSensor>,
+    update_interval_ms: Option<u32>,
+    clock: &dyn Clock,
+    notes: &mut Vec<(Name, String)>,
+) -> Vec<RailSensor> {
+    let mut settling_ns = 0;
+    for rail in &mut rails {
+        match rail.prepare(update_interval_ms) {
+            Ok(ns) => settling_ns = settling_ns.max(ns),
+            Err(error) => notes.push((rail.name.clone(), error.to_string())),
+        }
+    }
+    if settling_ns > 0 {
+        clock.sleep_until(clock.now_ns().saturating_add(settling_ns));
+    }
+    rails.iter_mut().for_each(RailSensor::settle);
+    rails
+}
+
+/// Counter blocks that took their programming.
+#[derive(Debug, Default)]
+struct Counting {
+    blocks: Vec<ActiveBlock>,
+    ports: Vec<PortLabel>,
+    records: Vec<CounterRecord>,
+}
+
+fn start_counters(
+    counters: Vec<CounterBlock>,
+    rate_hz: f64,
+    notes: &mut Vec<(Name, String)>,
+) -> Counting {
+    let mut counting = Counting::default();
+    for counter in counters {
+        let source = counter.name.clone();
+        let record = inventory::counter_record(&counter, rate_hz, None);
+        let ports = counter.ports.clone();
+        match counter.start() {
+            Ok(block) => {
+                let label = |port| PortLabel { source: source.clone(), port };
+                counting.blocks.push(block);
+                counting.ports.extend(ports.into_iter().map(label));
+                counting.records.push(record);
+            }
+            Err(error) => notes.push((source, error.to_string())),
+        }
+    }
+    counting
+}

@@ -1,0 +1,117 @@
+//! How busy each CPU was and how fast it ran. [proc(5), /proc/stat; cpufreq's scaling_cur_freq]
+
+use std::fs::{self, File};
+use std::io::{Read, Seek};
+use std::path::PathBuf;
+
+use nix::unistd::{SysconfVar, sysconf};
+use wattline_board::Roots;
+
+/// Accounts of all CPUs, since this was opened.
+///
+/// A CPU that is switched off vanishes from `/proc/stat` and comes back with its old account, so
+/// CPUs are told apart by number.
+#[derive(Debug)]
+pub(super) struct Cpus {
+    stat: File,
+    sysfs: PathBuf,
+    ns_per_tick: u64,
+    text: String,
+    /// Busy ticks of each CPU when it was first seen.
+    baseline: Vec<(u32, u64)>,
+}
+
+/// One CPU's account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct CpuAccount {
+    pub(super) cpu: u32,
+    /// Since the start.
+    pub(super) busy_ns: u64,
+    pub(super) freq_khz: Option<u32>,
+}
+
+impl Cpus {
+    /// `None` where there is no `stat`: an emulated board's CPUs are accounted by its model.
+    pub(super) fn open(roots: &Roots) -> Option<Self> {
+        let stat = File::open(roots.procfs.join("stat")).ok()?;
+        let ticks_per_s = sysconf(SysconfVar::CLK_TCK).ok().flatten().unwrap_or(100).max(1);
+        let mut cpus = Cpus {
+            stat,
+            sysfs: roots.sysfs.clone(),
+            ns_per_tick: 1_000_000_000 / ticks_per_s as u64,
+            text: String::new(),
+            baseline: Vec::new(),
+        };
+        cpus.read();
+        Some(cpus)
+    }
+
+    /// The accounts now; empty if the file cannot be read.
+    pub(super) fn read(&mut self) -> Vec<CpuAccount> {
+        self.text.clear();
+        if self.stat.rewind().is_err() || self.stat.read_to_string(&mut self.text).is_err() {
+            return Vec::new();
+        }
+        let mut accounts = Vec::new();
+        for (cpu, busy) in self.text.lines().filter_map(busy_ticks) {
+            let first = match self.baseline.iter().find(|(known, _)| *known == cpu) {
+                Some(&(_, first)) => first,
+                None => {
+                    self.baseline.push((cpu, busy));
+                    busy
+                }
+            };
+            let busy_ns = busy.saturating_sub(first).saturating_mul(self.ns_per_tick);
+            accounts.push(CpuAccount { cpu, busy_ns, freq_khz: self.frequency_khz(cpu) });
+        }
+        accounts
+    }
+
+    fn frequency_khz(&self, cpu: u32) -> Option<u32> {
+        let file = format!("devices/system/cpu/cpu{cpu}/cpufreq/scaling_cur_freq");
+        fs::read_to_string(self.sysfs.join(file)).ok()?.trim().parse().ok()
+    }
+}
+
+/// From `cpu3 user nice system idle iowait irq softirq steal …` the CPU and the ticks it was not
+/// idle. Guest time is in user time already; time stolen by a hypervisor was not ours.
+fn busy_ticks(line: &str) -> Option<(u32, u64)> {
+    let mut fields = line.strip_prefix("cpu")?.split_ascii_whitespace();
+    let cpu = fields.next()?.parse().ok()?;
+    let mut ticks = [0u64; 7];
+    for tick in &mut ticks {
+        *tick = fields.next()?.parse().ok()?;
+    }
+    let [user, nice, system, _idle, _iowait, irq, softirq] = ticks;
+    let busy = [nice, system, irq, softirq].into_iter().fold(user, u64::saturating_add);
+    // The line of all CPUs together begins with `cpu` and a blank, so its first field is a count
+    // and not a number; it has one field less.
+    (line.as_bytes().get(3) != Some(&b' ')).then_some((cpu, busy))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accounts_are_by_number_and_since_the_start() {
+        let directory = tempfile::tempdir().unwrap();
+        let roots = Roots {
+            sysfs: directory.path().join("sys"),
+            procfs: directory.path().to_owned(),
+            registers: wattline_board::RegisterSource::DevMem,
+        };
+        assert!(Cpus::open(&roots).is_none());
+        let stat = directory.path().join("stat");
+        fs::write(&stat, "cpu  9 9 9 9 9 9 9 0 0 0\ncpu0 10 1 2 500 3 4 5 0 0 0\nintr 7\n").unwrap();
+        let frequency = directory.path().join("sys/devices/system/cpu/cpu4/cpufreq");
+        fs::create_dir_all(&frequency).unwrap();
+        fs::write(frequency.join("scaling_cur_freq"), "2000000\n").unwrap();
+        let mut cpus = Cpus::open(&roots).unwrap();
+        cpus.ns_per_tick = 10_000_000;
+        fs::write(&stat, "cpu0 12 1 2 900 3 4 5 0 0 0\ncpu4 50 0 0 0 0 0 0 0\ncpu5 x\n").unwrap();
+        let account = |cpu, busy_ns, freq_khz| CpuAccount { cpu, busy_ns, freq_khz };
+        let expected = [account(0, 20_000_000, None), account(4, 0, Some(2_000_000))];
+        assert_eq!(cpus.read(), expected);
+    }
+}

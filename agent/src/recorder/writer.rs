@@ -1,0 +1,239 @@
+//! The thread that turns what was sampled into rows.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use wattline_board::Roots;
+use wattline_trace::rows::{AgentRow, CpuRow, EventKind, EventRow, PowerRow, TrafficRow};
+use wattline_trace::{BundleWriter, Name, TableWriter, WriteError};
+
+use super::cpus::Cpus;
+use crate::fault::{Fault, MOST_FAILURES, ReadFault, Verdict};
+use crate::sampler::queue::{Notice, Queue, Reading, Tally};
+use crate::sampler::thread_cpu_ns;
+
+/// How long readings wait in the queue at most.
+const DRAIN_PERIOD: Duration = Duration::from_millis(10);
+
+/// What a rail's rows have in common.
+#[derive(Debug)]
+pub(super) struct RailLabel {
+    pub(super) name: Name,
+    pub(super) path: String,
+    pub(super) window_ns: u64,
+}
+
+/// What a port's rows have in common.
+#[derive(Debug)]
+pub(super) struct PortLabel {
+    pub(super) source: Name,
+    pub(super) port: Name,
+}
+
+/// The writer: the queue's far end and the tables.
+#[derive(Debug)]
+pub(super) struct Writer {
+    queue: Arc<Queue>,
+    rails: Vec<RailLabel>,
+    ports: Vec<PortLabel>,
+    power: TableWriter<PowerRow>,
+    traffic: TableWriter<TrafficRow>,
+    events: TableWriter<EventRow>,
+    agent: TableWriter<AgentRow>,
+    cpu: TableWriter<CpuRow>,
+    cpus: Option<Cpus>,
+    /// The last account that was written.
+    last: Tally,
+}
+
+/// What the writer knows at its end.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Written {
+    pub(super) cpu_ns: u64,
+    pub(super) resident_bytes: u64,
+}
+
+impl Writer {
+    pub(super) fn new(
+        queue: Arc<Queue>,
+        rails: Vec<RailLabel>,
+        ports: Vec<PortLabel>,
+        bundle: &BundleWriter,
+        roots: &Roots,
+    ) -> Result<Self, WriteError> {
+        Ok(Writer {
+            queue,
+            rails,
+            ports,
+            power: bundle.table()?,
+            traffic: bundle.table()?,
+            events: bundle.table()?,
+            agent: bundle.table()?,
+            cpu: bundle.table()?,
+            cpus: Cpus::open(roots),
+            last: Tally::default(),
+        })
+    }
+
+    pub(super) fn spawn(self) -> io::Result<JoinHandle<Written>> {
+        std::thread::Builder::new().name("recorder".into()).spawn(move || self.run())
+    }
+
+    fn run(mut self) -> Written {
+        self.queue.i_am_the_writer();
+        loop {
+            // Looked at first: what was put in before it was set is then drained below.
+            let all = self.queue.has_sampled_all();
+            self.drain();
+            if all {
+                break;
+            }
+            std::thread::park_timeout(DRAIN_PERIOD);
+        }
+        Written { cpu_ns: thread_cpu_ns(), resident_bytes: resident_bytes() }
+    }
+
+    /// Writes all that waits. After a failure it only empties the queues, so that a sampler
+    /// waiting for room can end.
+    fn drain(&mut self) {
+        while let Some(reading) = self.queue.take_reading() {
+            if self.queue.failure().is_none() {
+                self.keep(self.write_reading(reading));
+            }
+        }
+        while let Some(notice) = self.queue.take_notice() {
+            if self.queue.failure().is_none() {
+                let written = self.write_notice(notice);
+                self.keep(written);
+            }
+        }
+    }
+
+    fn keep(&self, written: Result<(), WriteError>) {
+        if let Err(error) = written {
+            self.queue.fail(error);
+        }
+    }
+
+    fn write_reading(&self, reading: Reading) -> Result<(), WriteError> {
+        match reading {
+            Reading::Rail(rail, reading) => {
+                let label = &self.rails[usize::from(rail)];
+                self.power.write(&PowerRow {
+                    t_ns: reading.t_ns,
+                    rail: label.name.clone(),
+                    volts: reading.volts,
+                    amps: reading.amps,
+                    watts: reading.watts,
+                    window_ns: label.window_ns,
+                })
+            }
+            Reading::Port { t_ns, port, read_bytes, write_bytes } => {
+                let label = &self.ports[usize::from(port)];
+                let (source, port) = (label.source.clone(), label.port.clone());
+                self.traffic.write(&TrafficRow { t_ns, source, port, read_bytes, write_bytes })
+            }
+        }
+    }
+
+    fn write_notice(&mut self, notice: Notice) -> Result<(), WriteError> {
+        match notice {
+            Notice::Failed { t_ns, rail, fault, verdict } => {
+                self.write_failure(t_ns, &self.rails[usize::from(rail)], fault, verdict)
+            }
+            Notice::AllGone { t_ns } => {
+                let detail = "no sensor is left; recording goes on for the spans' sake";
+                self.event(t_ns, EventKind::Note, "sampler", detail, 1)
+            }
+            Notice::Tally(tally) => self.write_tally(tally),
+        }
+    }
+
+    fn write_failure(
+        &self,
+        t_ns: u64,
+        rail: &RailLabel,
+        fault: ReadFault,
+        verdict: Verdict,
+    ) -> Result<(), WriteError> {
+        let path = &rail.path;
+        let (kind, detail, count) = match (verdict, fault.fault()) {
+            (Verdict::Silent, _) => return Ok(()),
+            (Verdict::Report(count), _) => {
+                (EventKind::SensorError, format!("{path}: {fault}; tried again"), count)
+            }
+            (Verdict::Gone, Fault::Fatal) => {
+                let detail = format!("{path}: {fault}; not read any more; run as root");
+                (EventKind::ChannelGone, detail, 1)
+            }
+            (Verdict::Gone, Fault::Gone) => {
+                (EventKind::ChannelGone, format!("{path}: {fault}; not read any more"), 1)
+            }
+            (Verdict::Gone, Fault::Retry) => {
+                let detail = format!(
+                    "{path}: {fault}; not read any more after {MOST_FAILURES} failures in a row"
+                );
+                (EventKind::ChannelGone, detail, 1)
+            }
+        };
+        self.event(t_ns, kind, &rail.name, &detail, count)
+    }
+
+    fn write_tally(&mut self, tally: Tally) -> Result<(), WriteError> {
+        let t_ns = tally.t_ns;
+        let missed = tally.overruns - self.last.overruns;
+        let lost = tally.drops - self.last.drops;
+        self.last = tally;
+        if missed > 0 {
+            let detail = "deadlines missed: the machine or its sensors were too slow";
+            self.event(t_ns, EventKind::Overrun, "sampler", detail, missed)?;
+        }
+        if lost > 0 {
+            let detail = "readings lost: the writer did not keep up";
+            self.event(t_ns, EventKind::Drop, "sampler", detail, lost)?;
+        }
+        self.agent.write(&AgentRow {
+            t_ns,
+            cpu_ns: tally.cpu_ns + thread_cpu_ns(),
+            resident_bytes: resident_bytes(),
+            ticks: tally.ticks,
+            samples: tally.samples,
+            repeats: tally.repeats,
+            drops: tally.drops,
+            overruns: tally.overruns,
+            lateness_p50_ns: tally.lateness_p50_ns,
+            lateness_p99_ns: tally.lateness_p99_ns,
+        })?;
+        let accounts = self.cpus.as_mut().map(Cpus::read).unwrap_or_default();
+        accounts.into_iter().try_for_each(|account| {
+            self.cpu.write(&CpuRow {
+                t_ns,
+                cpu: account.cpu,
+                target_busy_ns: None,
+                busy_ns: account.busy_ns,
+                freq_khz: account.freq_khz,
+            })
+        })
+    }
+
+    fn event(
+        &self,
+        t_ns: u64,
+        kind: EventKind,
+        source: &str,
+        detail: &str,
+        count: u64,
+    ) -> Result<(), WriteError> {
+        let (source, detail) = (Name::new(source), Name::new(detail));
+        self.events.write(&EventRow { t_ns, kind, source, detail, count })
+    }
+}
+
+/// Resident memory of this process; 0 if its own procfs cannot be read.
+fn resident_bytes() -> u64 {
+    procfs::process::Process::myself()
+        .and_then(|myself| myself.statm())
+        .map_or(0, |statm| statm.resident * procfs::page_size())
+}

@@ -1,0 +1,231 @@
+//! The thread that samples: wakes at absolute deadlines, reads what is due, hands it on, and
+//! allocates nothing.
+
+mod cadence;
+mod lateness;
+pub(crate) mod queue;
+mod realtime;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{self, SyncSender};
+use std::thread::JoinHandle;
+
+use nix::time::{ClockId, clock_gettime};
+use wattline_board::clock::{Clock, attend};
+
+use crate::counter::ActiveBlock;
+use crate::fault::Verdict;
+use crate::sensor::channel::{Look, RailChannel};
+use cadence::Cadence;
+use lateness::Lateness;
+use queue::{Notice, Queue, Reading, Tally};
+
+/// The sampler gives an account of itself this often.
+const TALLY_HZ: f64 = 1.0;
+
+/// The longest it sleeps before it looks whether it should stop.
+const LONGEST_SLEEP_NS: u64 = 100_000_000;
+
+/// Deep enough for a sample, with room for the kernel's signal frames.
+const STACK: usize = 256 << 10;
+
+/// How the sampler's thread runs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    /// Readings of each rail a second.
+    pub(crate) rate_hz: f64,
+    /// Readings of each counter a second.
+    pub(crate) counter_rate_hz: f64,
+    /// SCHED_FIFO priority, if wished.
+    pub(crate) priority: Option<u8>,
+    /// Whether to lock memory.
+    pub(crate) lock_memory: bool,
+}
+
+/// What the sampler reads, and its account so far.
+#[derive(Debug)]
+pub(crate) struct Sampler {
+    clock: Arc<dyn Clock>,
+    queue: Arc<Queue>,
+    rails: Vec<RailChannel>,
+    blocks: Vec<ActiveBlock>,
+    /// Fresh readings of each rail.
+    fresh: Vec<u64>,
+    rails_due: Cadence,
+    blocks_due: Cadence,
+    tally_due: Cadence,
+    lateness: Lateness,
+    tally: Tally,
+}
+
+/// What the sampler knows at its end.
+#[derive(Debug, Default)]
+pub(crate) struct Sampled {
+    pub(crate) tally: Tally,
+    /// Fresh readings of each rail.
+    pub(crate) fresh: Vec<u64>,
+}
+
+/// Tells the writer, when dropped, that no more will come.
+#[derive(Debug)]
+struct SampledAll(Arc<Queue>);
+
+impl Drop for SampledAll {
+    fn drop(&mut self) {
+        self.0.sampled_all();
+    }
+}
+
+impl Sampler {
+    pub(crate) fn new(
+        clock: Arc<dyn Clock>,
+        queue: Arc<Queue>,
+        rails: Vec<RailChannel>,
+        blocks: Vec<ActiveBlock>,
+        pace: Pace,
+    ) -> Self {
+        let now_ns = clock.now_ns();
+        Sampler {
+            clock,
+            queue,
+            fresh: vec![0; rails.len()],
+            rails,
+            blocks,
+            rails_due: Cadence::new(now_ns, pace.rate_hz),
+            blocks_due: Cadence::new(now_ns, pace.counter_rate_hz),
+            tally_due: Cadence::new(now_ns, TALLY_HZ),
+            lateness: Lateness::new(),
+            tally: Tally { t_ns: now_ns, ..Tally::default() },
+        }
+    }
+
+    /// Starts the thread; it attends the clock by the time this returns. Answers what the kernel
+    /// refused it.
+    pub(crate) fn spawn(self, pace: Pace) -> io::Result<(JoinHandle<Sampled>, Vec<String>)> {
+        let (ready, entered) = mpsc::sync_channel(1);
+        let builder = std::thread::Builder::new().name("sampler".into()).stack_size(STACK);
+        let thread = builder.spawn(move || self.run(pace, ready))?;
+        let refused = entered.recv().unwrap_or_default();
+        Ok((thread, refused))
+    }
+
+    fn run(mut self, pace: Pace, ready: SyncSender<Vec<String>>) -> Sampled {
+        // Both also where a sample panics: the writer must not wait for more, nor time for us.
+        let _ended = SampledAll(Arc::clone(&self.queue));
+        let _attendance = attend(&self.clock);
+        let refused = realtime::enter(pace.priority, pace.lock_memory);
+        let _ = ready.send(refused);
+        drop(ready);
+        while !self.queue.is_asked_to_stop() {
+            self.sleep();
+            self.tick();
+        }
+        self.give_account();
+        Sampled { tally: self.tally, fresh: self.fresh }
+    }
+
+    fn has_live_rails(&self) -> bool {
+        self.rails.iter().any(|rail| !rail.is_gone())
+    }
+
+    /// The next instant at which anything is read.
+    fn next_reading_ns(&self) -> Option<u64> {
+        let rails = self.has_live_rails().then(|| self.rails_due.deadline_ns());
+        let blocks = (!self.blocks.is_empty()).then(|| self.blocks_due.deadline_ns());
+        rails.into_iter().chain(blocks).min()
+    }
+
+    /// Sleeps until something is due, or it is time to stop.
+    fn sleep(&mut self) {
+        let reading_ns = self.next_reading_ns();
+        let deadline_ns = self.tally_due.deadline_ns().min(reading_ns.unwrap_or(u64::MAX));
+        while !self.queue.is_asked_to_stop() {
+            let step_ns = self.clock.now_ns().saturating_add(LONGEST_SLEEP_NS);
+            self.clock.sleep_until(deadline_ns.min(step_ns));
+            if let Some(late_ns) = self.clock.now_ns().checked_sub(deadline_ns) {
+                if reading_ns == Some(deadline_ns) {
+                    self.lateness.record(late_ns);
+                }
+                return;
+            }
+        }
+    }
+
+    /// Reads what is due. Asked to stop, it reads everything once more, so that the last of the
+    /// traffic is in.
+    fn tick(&mut self) {
+        let now_ns = self.clock.now_ns();
+        let last = self.queue.is_asked_to_stop();
+        let rails = self.rails_due.take(now_ns).or(last.then_some(0));
+        let blocks = self.blocks_due.take(now_ns).or(last.then_some(0));
+        let rails = rails.filter(|_| self.has_live_rails());
+        let blocks = blocks.filter(|_| !self.blocks.is_empty());
+        if rails.is_some() {
+            self.read_rails();
+        }
+        if blocks.is_some() {
+            self.read_blocks();
+        }
+        self.tally.ticks += u64::from(rails.is_some() || blocks.is_some());
+        self.tally.overruns += rails.unwrap_or(0) + blocks.unwrap_or(0);
+        if self.tally_due.take(now_ns).is_some() {
+            self.give_account();
+        }
+    }
+
+    fn read_rails(&mut self) {
+        for (index, rail) in self.rails.iter_mut().enumerate() {
+            let number = index as u16;
+            match rail.look(&*self.clock) {
+                Look::Fresh(reading) => {
+                    self.fresh[index] += 1;
+                    self.tally.samples += 1;
+                    self.queue.reading(Reading::Rail(number, reading));
+                }
+                Look::Repeat => self.tally.repeats += 1,
+                Look::Failed(_, Verdict::Silent) | Look::Gone => {}
+                Look::Failed(fault, verdict) => {
+                    let t_ns = self.clock.now_ns();
+                    self.queue.notice(Notice::Failed { t_ns, rail: number, fault, verdict });
+                }
+            }
+        }
+        if !self.has_live_rails() && self.blocks.is_empty() {
+            self.queue.notice(Notice::AllGone { t_ns: self.clock.now_ns() });
+        }
+    }
+
+    fn read_blocks(&mut self) {
+        let mut first = 0;
+        for block in &mut self.blocks {
+            let t_ns = self.clock.now_ns();
+            let mut ports = 0;
+            block.read(|index, read_bytes, write_bytes| {
+                let port = first + index as u16;
+                ports += 1;
+                self.queue.reading(Reading::Port { t_ns, port, read_bytes, write_bytes });
+            });
+            first += ports;
+            self.tally.samples += u64::from(ports);
+        }
+    }
+
+    fn give_account(&mut self) {
+        self.tally = Tally {
+            t_ns: self.clock.now_ns(),
+            cpu_ns: thread_cpu_ns(),
+            drops: self.queue.drops(),
+            lateness_p50_ns: self.lateness.percentile_ns(0.5),
+            lateness_p99_ns: self.lateness.percentile_ns(0.99),
+            ..self.tally
+        };
+        self.queue.notice(Notice::Tally(self.tally));
+    }
+}
+
+/// CPU time of the calling thread.
+pub(crate) fn thread_cpu_ns() -> u64 {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)
+        .map_or(0, |time| std::time::Duration::from(time).as_nanos() as u64)
+}
