@@ -1,3 +1,75 @@
-//! The `wattline` command.
+//! The `wattline` command: one file for each subcommand, thin.
 
-fn main() {}
+mod analyze;
+mod board;
+mod network;
+mod progress;
+mod run;
+mod table;
+mod target;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Joules, DRAM bytes and images per second, per component of a heterogeneous SoC.
+#[derive(Debug, Parser)]
+#[command(name = "wattline", version, about, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  wattline probe                          what this machine can measure, and what is missing
+  wattline run --board emulated:exynos5422 --network squeezenet --on a15,a7,gpu --out out/trace
+  wattline analyze out/trace --out out    joules, bytes and intensities of that run
+
+Exit status: 0 done; 1 failed, and said why; 2 wrong usage; 130 ended early by Ctrl-C, with
+everything up to then recorded.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs a network on components, one after another, and records power and traffic
+    Run(run::Args),
+    /// Turns recorded runs into joules per image, DRAM bytes and operational intensity
+    Analyze(analyze::Args),
+    /// Lists and shows boards
+    #[command(subcommand)]
+    Board(board::Command),
+    /// Lists, exports and inspects networks
+    #[command(subcommand)]
+    Network(network::Command),
+}
+
+fn main() -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("WATTLINE_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
+    let done = match Cli::parse().command {
+        Command::Run(args) => run::run(&args),
+        Command::Analyze(args) => analyze::run(&args),
+        Command::Board(command) => board::run(&command),
+        Command::Network(command) => network::run(&command),
+    };
+    done.unwrap_or_else(|error| {
+        // A reader that closed the pipe has seen enough.
+        if is_broken_pipe(&error) {
+            return ExitCode::SUCCESS;
+        }
+        eprintln!("wattline: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
+    })
+}

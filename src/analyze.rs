@@ -1,0 +1,37 @@
+//! `wattline analyze`: bundles in, tables out.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use wattline_analysis::{Options, analyze};
+
+/// Options of `wattline analyze`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  wattline analyze out/trace --out out --check-truth")]
+pub(crate) struct Args {
+    /// Directories that `wattline run` wrote
+    #[arg(value_name = "DIR", required = true)]
+    bundles: Vec<PathBuf>,
+    /// Where to write summary.csv, energy.csv, conservation.csv and images.csv
+    #[arg(long, value_name = "OUT")]
+    out: PathBuf,
+    /// Hold the results against what the emulated board knows
+    #[arg(long)]
+    check_truth: bool,
+    /// Print the results as JSON instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    let analysis = analyze(&args.bundles, &Options { check_truth: args.check_truth })?;
+    analysis.write(&args.out)?;
+    let text = match args.json {
+        true => serde_json::to_string_pretty(&analysis)? + "\n",
+        false => analysis.table(),
+    };
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,100 @@
+//! A component made ready to run a network: its work, and what a span of each layer says.
+
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+use wattline_board::description::{Component, ComponentKind, Precision};
+use wattline_board::emulated::work;
+use wattline_inference::cost::{ElementType, layer_costs};
+use wattline_inference::graph::Graph;
+use wattline_inference::{Model, layer_shapes};
+use wattline_trace::Name;
+
+use crate::target::Target;
+
+/// A component and what it will run.
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub(super) component: Component,
+    /// What runs networks on it, in words, for the manifest.
+    pub(super) executor: String,
+    pub(super) layers: Vec<Layer>,
+    pub(super) work: Work,
+}
+
+/// How a component runs a network.
+#[derive(Debug)]
+pub(super) enum Work {
+    /// The emulated board takes as long as its model says.
+    Emulated(Arc<work::Work>),
+    /// An executor on the component's own CPUs.
+    Cpus { graph: Graph, executor: &'static str },
+}
+
+/// What a layer's span says.
+#[derive(Debug, Clone)]
+pub(super) struct Layer {
+    pub(super) name: Name,
+    pub(super) flops: u64,
+    pub(super) bytes_theoretical: u64,
+}
+
+impl Lane {
+    /// FLOPs and theoretical bytes of one image.
+    pub(super) fn image_cost(&self) -> (u64, u64) {
+        self.layers.iter().fold((0, 0), |(flops, bytes), layer| {
+            (flops + layer.flops, bytes + layer.bytes_theoretical)
+        })
+    }
+}
+
+/// Makes every component ready, or says why one cannot run the network.
+pub(super) fn prepare(
+    target: &Target,
+    components: &[&Component],
+    model: &Model,
+    executor: &'static str,
+) -> Result<Vec<Lane>> {
+    components
+        .iter()
+        .map(|&component| {
+            let work = match target.emulated {
+                true => {
+                    let shapes = layer_shapes(&model.graph, component.precision);
+                    Work::Emulated(Arc::new(work::Work::plan(&model.name, &shapes, component)?))
+                }
+                false if component.kind == ComponentKind::Cpu => {
+                    Work::Cpus { graph: model.graph.clone(), executor }
+                }
+                false => bail!(
+                    "no executor runs on the {} of a real board yet; choose a CPU cluster, or emulated:{}",
+                    component.kind.as_str(),
+                    target.description.name
+                ),
+            };
+            let executor = match work {
+                Work::Emulated(_) => format!("emulated (outputs by {executor})"),
+                Work::Cpus { .. } => executor.to_owned(),
+            };
+            let layers = layers(&model.graph, component.precision);
+            Ok(Lane { component: component.clone(), executor, layers, work })
+        })
+        .collect()
+}
+
+fn layers(graph: &Graph, precision: Precision) -> Vec<Layer> {
+    let element = match precision {
+        Precision::Fp32 => ElementType::F32,
+        Precision::Fp16 => ElementType::F16,
+    };
+    graph
+        .layers()
+        .iter()
+        .zip(layer_costs(graph, element))
+        .map(|(layer, cost)| Layer {
+            name: layer.name.as_str().into(),
+            flops: cost.flops,
+            bytes_theoretical: cost.bytes_theoretical(),
+        })
+        .collect()
+}
