@@ -145,7 +145,8 @@ fn xnnpack_missing() -> Option<&'static str> {
 fn xnnpack_missing() -> Option<&'static str> {
     Some(
         "no XNNPACK of a supported version was found when it was built; \
-         install libxnnpack-dev and libpthreadpool-dev (Debian 12) and build again",
+         install libxnnpack-dev and libpthreadpool-dev (Debian 12), \
+         then `cargo clean -p wattline-inference` and build again",
     )
 }
 

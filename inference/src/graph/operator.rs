@@ -34,8 +34,12 @@ impl Activation {
 
     /// The value that the activation gives for `x`.
     pub fn apply(self, x: f32) -> f32 {
-        let (min, max) = self.bounds();
-        x.max(min).min(max)
+        match self {
+            // Untouched, NaN too.
+            Self::Identity => x,
+            Self::Relu => x.max(0.0),
+            Self::Clip { min, max } => x.max(min).min(max),
+        }
     }
 }
 

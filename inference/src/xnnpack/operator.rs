@@ -49,6 +49,7 @@ pub(super) fn initialize() -> Result<(), ExecutorError> {
     check(status, "xnn_initialize", "")
 }
 
+/// A convolution, its weights packed from outputs × channels × rows × columns.
 pub(super) fn convolution(conv: &Conv2d, site: Site<'_>) -> Result<Operator, ExecutorError> {
     let Site { layer, input, output, pool } = site;
     let group_inputs = conv.input_channels / conv.groups;
@@ -104,6 +105,7 @@ pub(super) fn convolution(conv: &Conv2d, site: Site<'_>) -> Result<Operator, Exe
     Ok(operator)
 }
 
+/// A matrix–vector product, its weights packed in the order in which an image's values lie here.
 pub(super) fn fully_connected(
     dense: &FullyConnected,
     site: Site<'_>,
@@ -152,7 +154,7 @@ pub(super) fn fully_connected(
     Ok(operator)
 }
 
-/// `window` already has the padding that its output's size asks for.
+/// The largest value under the window; padding never wins.
 pub(super) fn max_pool(window: &Window, site: Site<'_>) -> Result<Operator, ExecutorError> {
     let Site { layer, input, output, pool } = site;
     let Window { kernel, stride, padding, .. } = padded(window, &site);
@@ -240,6 +242,7 @@ pub(super) fn average_pool(window: &Window, site: Site<'_>) -> Result<Operator, 
     Ok(operator)
 }
 
+/// The mean of each channel.
 pub(super) fn global_average_pool(site: Site<'_>) -> Result<Operator, ExecutorError> {
     let Site { layer, input, output, pool } = site;
     let operator = create("xnn_create_global_average_pooling_nwc_f32", layer, |operator| {
@@ -302,6 +305,7 @@ pub(super) fn add(
     Ok(operator)
 }
 
+/// A clamp on its own.
 pub(super) fn clamp(activation: Activation, site: Site<'_>) -> Result<Operator, ExecutorError> {
     let Site { layer, input, output, pool } = site;
     let (min, max) = activation.bounds();
@@ -334,6 +338,7 @@ pub(super) fn clamp(activation: Activation, site: Site<'_>) -> Result<Operator, 
     Ok(operator)
 }
 
+/// exp(x) over the sum of exp(x), within each pixel.
 pub(super) fn softmax(site: Site<'_>) -> Result<Operator, ExecutorError> {
     let Site { layer, input, output, pool } = site;
     let operator = create("xnn_create_softmax_nc_f32", layer, |operator| {
