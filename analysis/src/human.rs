@@ -32,13 +32,13 @@ impl Analysis {
         format!("{emulated}{boards}: energy, DRAM traffic and speed per network and component")
     }
 
-    fn body(&self) -> Table {
+    fn body(&self) -> String {
         let mut header = vec![
             "network",
             "component",
             "images/s",
             "J/image",
-            "± 95 %",
+            "± 95 % (J)",
             "images/J",
             "GOP/s",
             "OI_t flop/B",
@@ -49,17 +49,25 @@ impl Analysis {
             header.extend(["true J/image", "error %", "true MB/image", "error %"]);
         }
         header.push("provenance");
+        let numbers = 2..header.len() - 1;
+        if self.several_bundles() {
+            header.push("bundle");
+        }
         let mut table = Table::new();
         table.load_preset(NOTHING);
-        let last = header.len() - 1;
         table.set_header(header);
         for row in &self.summary {
             table.add_row(self.cells(row));
         }
-        for column in table.column_iter_mut().skip(2).take(last - 2) {
+        for column in table.column_iter_mut().skip(numbers.start).take(numbers.len()) {
             column.set_cell_alignment(CellAlignment::Right);
         }
-        table
+        let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+        lines.join("\n")
+    }
+
+    fn several_bundles(&self) -> bool {
+        self.summary.iter().any(|row| row.bundle != self.summary[0].bundle)
     }
 
     fn cells(&self, row: &SummaryRow) -> Vec<String> {
@@ -85,11 +93,14 @@ impl Analysis {
             ]);
         }
         cells.push(row.provenance.to_string());
+        if self.several_bundles() {
+            cells.push(row.bundle.to_string());
+        }
         cells
     }
 
     fn notes(&self) -> Vec<String> {
-        let several = self.summary.iter().any(|row| row.bundle != self.summary[0].bundle);
+        let several = self.several_bundles();
         let note = |row: &SummaryRow| {
             let bundle = if several { format!("{}: ", row.bundle) } else { String::new() };
             format!("{bundle}{} on {}: {}", row.network, row.component, row.note())
@@ -150,7 +161,11 @@ fn number(value: Option<f64>) -> String {
 }
 
 fn percent(value: Option<f64>) -> String {
-    value.map_or_else(|| NONE.to_owned(), |value| format!("{value:+.2}"))
+    // Adding zero turns what rounds to −0 into +0.
+    value.map_or_else(
+        || NONE.to_owned(),
+        |value| format!("{:+.2}", (value * 1e2).round() / 1e2 + 0.0),
+    )
 }
 
 #[cfg(test)]

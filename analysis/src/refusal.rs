@@ -157,7 +157,7 @@ pub enum Refusal {
     #[error("no theoretical bytes are known for this network")]
     NoTheoreticalBytes,
     /// No counter sees the DRAM.
-    #[error("no counter of this board sees all DRAM traffic")]
+    #[error("no counter that sees all DRAM traffic was recorded")]
     NoDramSource,
     /// A port that the manifest names has no rows, or one it does not name has.
     #[error("DRAM counter {source_name}: port {port} is {fault}: the sum of ports is not known")]

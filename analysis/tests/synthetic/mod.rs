@@ -156,13 +156,6 @@ impl Scene {
         }
     }
 
-    pub fn shifted(mut self, by: u64) -> Vec<PowerRow> {
-        self.end += 0;
-        let mut rows = self.power_rows();
-        rows.iter_mut().for_each(|row| row.t_ns += by);
-        rows
-    }
-
     pub fn manifest(&self) -> Manifest {
         let rail = |(name, sensor): &(&str, Sensor)| RailRecord {
             name: (*name).into(),
