@@ -161,9 +161,8 @@ impl ActiveBlock {
     /// since the start. Nothing is allocated.
     pub(crate) fn read(&mut self, mut each: impl FnMut(usize, u64, u64)) {
         for (index, port) in self.ports.iter_mut().enumerate() {
-            let count = |register: &CountRegister| {
-                self.windows[register.window].read(register.offset)
-            };
+            let count =
+                |register: &CountRegister| self.windows[register.window].read(register.offset);
             let reads = port.read.1.advance(count(&port.read.0));
             let writes = port.write.1.advance(count(&port.write.0));
             each(

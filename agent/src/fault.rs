@@ -131,7 +131,10 @@ mod tests {
         let mut health = Health::default();
         assert_eq!(health.failed(Fault::Retry, 0), Verdict::Report(1));
         for tick in 1..MOST_FAILURES - 1 {
-            assert_eq!(health.failed(Fault::Retry, u64::from(tick) * 3_000_000_000), Verdict::Silent);
+            assert_eq!(
+                health.failed(Fault::Retry, u64::from(tick) * 3_000_000_000),
+                Verdict::Silent
+            );
         }
         assert_eq!(health.failed(Fault::Retry, 1), Verdict::Gone);
         assert!(health.is_gone());

@@ -103,7 +103,8 @@ mod tests {
         };
         assert!(Cpus::open(&roots).is_none());
         let stat = directory.path().join("stat");
-        fs::write(&stat, "cpu  9 9 9 9 9 9 9 0 0 0\ncpu0 10 1 2 500 3 4 5 0 0 0\nintr 7\n").unwrap();
+        fs::write(&stat, "cpu  9 9 9 9 9 9 9 0 0 0\ncpu0 10 1 2 500 3 4 5 0 0 0\nintr 7\n")
+            .unwrap();
         let frequency = directory.path().join("sys/devices/system/cpu/cpu4/cpufreq");
         fs::create_dir_all(&frequency).unwrap();
         fs::write(frequency.join("scaling_cur_freq"), "2000000\n").unwrap();

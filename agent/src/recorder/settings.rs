@@ -47,7 +47,9 @@ impl Default for Settings {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// A rate is out of range.
-    #[error("cannot read {what} {rate_hz} times a second; choose a rate from {lowest} to {FASTEST_HZ} Hz")]
+    #[error(
+        "cannot read {what} {rate_hz} times a second; choose a rate from {lowest} to {FASTEST_HZ} Hz"
+    )]
     Rate {
         /// Rails or counters.
         what: &'static str,

@@ -65,9 +65,7 @@ impl Chip {
 
     /// The channel of this quantity and number.
     pub(crate) fn channel(&self, quantity: Quantity, index: u32) -> Option<&Channel> {
-        self.channels
-            .iter()
-            .find(|channel| channel.quantity == quantity && channel.index == index)
+        self.channels.iter().find(|channel| channel.quantity == quantity && channel.index == index)
     }
 }
 
