@@ -16,8 +16,7 @@
 //! let inventory = Inventory::discover(&description, &Roots::machine());
 //! let recorder = Recorder::start(inventory, &clock, &bundle, &Settings::default())?;
 //! // … the work …
-//! drop(attendance);
-//! println!("{}", recorder.stop());
+//! println!("{}", recorder.stop(attendance));
 //! # Ok(())
 //! # }
 //! ```

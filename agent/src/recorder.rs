@@ -8,7 +8,7 @@ mod writer;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use wattline_board::clock::Clock;
+use wattline_board::clock::{Attendance, Clock};
 use wattline_trace::rows::{EventKind, EventRow};
 use wattline_trace::{
     BundleWriter, ClockKind, CounterRecord, Name, Provenance, RailRecord, TableWriter, WriteError,
@@ -163,10 +163,13 @@ impl Recorder {
 
     /// Takes a last sample, writes what was sampled, restores sensors and counters.
     ///
-    /// The calling thread must not attend the clock any more: on a virtual clock the sampler
-    /// wakes only when every attending thread sleeps, and this one waits for it. On the wall
-    /// clock it takes up to 0.1 s.
-    pub fn stop(mut self) -> AgentReport {
+    /// It takes the calling thread's attendance of the clock, because this thread waits for the
+    /// sampler, which on a virtual clock wakes only when every attending thread sleeps. The
+    /// sampler is asked to stop before the attendance ends: otherwise time would run on, with
+    /// nobody else to wait for, until it was. On the wall clock this takes up to 0.1 s.
+    pub fn stop(mut self, attendance: Attendance) -> AgentReport {
+        self.queue.ask_to_stop();
+        drop(attendance);
         self.end().unwrap_or_else(|| self.report(Sampled::default(), Written::default()))
     }
 

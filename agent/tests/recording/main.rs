@@ -1,0 +1,12 @@
+//! Discovery and recording on boards made of files.
+
+#[path = "../fake/mod.rs"]
+mod fake;
+
+mod counters;
+mod discovery;
+mod faults;
+mod on_the_virtual_clock;
+mod on_the_wall;
+mod probe;
+mod windows;
