@@ -3,6 +3,7 @@
 mod analyze;
 mod board;
 mod network;
+mod probe;
 mod progress;
 mod run;
 mod table;
@@ -34,6 +35,8 @@ enum Command {
     Run(run::Args),
     /// Turns recorded runs into joules per image, DRAM bytes and operational intensity
     Analyze(analyze::Args),
+    /// Says what can be measured here, what is missing, and what to do about it
+    Probe(probe::Args),
     /// Lists and shows boards
     #[command(subcommand)]
     Board(board::Command),
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(args) => run::run(&args),
         Command::Analyze(args) => analyze::run(&args),
+        Command::Probe(args) => probe::run(&args),
         Command::Board(command) => board::run(&command),
         Command::Network(command) => network::run(&command),
     };

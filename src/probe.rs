@@ -2,10 +2,13 @@
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Result;
 use wattline_agent::probe::Probe;
 use wattline_board::Roots;
+use wattline_board::emulated::EmulatedBoard;
+use wattline_trace::ClockKind;
 
 use crate::target::{BOARD_HELP, Target};
 
@@ -20,9 +23,22 @@ pub(crate) struct Args {
     json: bool,
 }
 
+/// The emulated sensors have something to show after this long.
+const FIRST_CONVERSIONS: Duration = Duration::from_millis(100);
+
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let target = Target::find(args.board.as_deref())?;
-    let probe = Probe::run(&target.description, &target.how, &Roots::machine());
+    let mut target = Target::find(args.board.as_deref())?;
+    // An emulated board is there to be probed for as long as this command runs.
+    let emulated = match target.emulated {
+        true => Some(EmulatedBoard::start(target.description.clone(), ClockKind::Wall, 1)?),
+        false => None,
+    };
+    if emulated.is_some() {
+        target.description.model = target.model();
+        std::thread::sleep(FIRST_CONVERSIONS);
+    }
+    let roots = emulated.as_ref().map_or_else(Roots::machine, |board| board.roots().clone());
+    let probe = Probe::run(&target.description, &target.how, &roots);
     let text = match args.json {
         true => serde_json::to_string_pretty(&probe)? + "\n",
         false => probe.to_string(),

@@ -177,8 +177,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         (_, Some(error)) => Some(error.to_string()),
         _ => None,
     };
-    drop(attendance);
-    let report = recorder.stop();
+    let report = recorder.stop(attendance);
     let outcome = match (&ended, failure) {
         (_, Some(reason)) => Outcome::Failed(reason),
         (Ok(Ended::Interrupted), _) => Outcome::Interrupted,

@@ -6,7 +6,7 @@ mod text;
 use serde::Serialize;
 use wattline_board::Roots;
 use wattline_board::clock::{Clock, WallClock};
-use wattline_board::description::{CounterKind, Description, Origin};
+use wattline_board::description::{CounterKind, Description};
 
 use crate::attribute::Attribute;
 use crate::counter::CounterBlock;
@@ -66,7 +66,7 @@ pub struct Component {
     /// Peak rate at the precision networks run at, FLOP/s.
     pub peak_flops_per_s: Option<f64>,
     /// DRAM bandwidth it sustains alone, bytes/s.
-    pub bandwidth_bytes_per_s: f64,
+    pub bandwidth_bytes_per_s: Option<f64>,
 }
 
 /// A rail that would be recorded.
@@ -151,8 +151,9 @@ pub struct Counter {
 }
 
 impl Probe {
-    /// Looks at the machine under `roots`, described by `description` that came from `origin`.
-    pub fn run(description: &Description, origin: &Origin, roots: &Roots) -> Self {
+    /// Looks at the machine under `roots`, described by `description`; `found` says
+    /// how it was chosen.
+    pub fn run(description: &Description, found: &str, roots: &Roots) -> Self {
         let inventory = Inventory::discover(description, roots);
         let mut missing = inventory.missing().to_vec();
         missing.extend(closed_counters(&inventory.counters));
@@ -161,11 +162,7 @@ impl Probe {
             board: Board {
                 name: description.name.clone(),
                 model: description.model.clone(),
-                found: match origin {
-                    Origin::Builtin(name) => format!("built-in description {name}"),
-                    Origin::File(path) => format!("description {}", path.display()),
-                    Origin::Host => "read from this machine's procfs and sysfs".to_owned(),
-                },
+                found: found.to_owned(),
             },
             components: description.components.iter().map(component).collect(),
             rails: inventory.rails.iter().map(rail).collect(),
@@ -186,7 +183,7 @@ fn component(component: &wattline_board::description::Component) -> Component {
         kind: component.kind.as_str(),
         cpus: component.cpus.clone(),
         peak_flops_per_s: component.peak_rate().map(|peak| peak.flops_per_s()),
-        bandwidth_bytes_per_s: component.bandwidth.bytes_per_s(),
+        bandwidth_bytes_per_s: component.bandwidth.map(|known| known.bytes_per_s()),
     }
 }
 

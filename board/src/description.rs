@@ -4,7 +4,6 @@ mod load;
 mod validate;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use serde::Deserialize;
 use toml::Spanned;
@@ -333,15 +332,4 @@ impl Description {
         });
         names
     }
-}
-
-/// Where a description came from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
-    /// Built into wattline.
-    Builtin(&'static str),
-    /// A user's own file.
-    File(PathBuf),
-    /// Generated from procfs and sysfs.
-    Host,
 }

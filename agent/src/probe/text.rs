@@ -62,8 +62,14 @@ impl Probe {
             let cpus: Vec<_> = it.cpus.iter().map(ToString::to_string).collect();
             let cpus = if cpus.is_empty() { "".into() } else { format!("CPUs {}", cpus.join(" ")) };
             let peak = it.peak_flops_per_s.map(|peak| FlopRate::new(peak).to_string());
-            let bandwidth = Bandwidth::new(it.bandwidth_bytes_per_s).to_string();
-            vec![it.name.clone(), it.kind.into(), cpus, peak.unwrap_or_default(), bandwidth]
+            let bandwidth = it.bandwidth_bytes_per_s.map(|it| Bandwidth::new(it).to_string());
+            vec![
+                it.name.clone(),
+                it.kind.into(),
+                cpus,
+                peak.unwrap_or_default(),
+                bandwidth.unwrap_or_default(),
+            ]
         };
         self.components.iter().map(row).collect()
     }

@@ -3,7 +3,6 @@
 use std::fs;
 
 use wattline_agent::probe::Probe;
-use wattline_board::description::Origin;
 
 use crate::fake::{FakeBoard, exynos5422};
 
@@ -23,7 +22,7 @@ fn a_board_is_told_in_full() {
     file("class/powercap/intel-rapl:0/name", "package-0\n");
     file("devices/system/cpu/cpufreq/policy4/related_cpus", "4 5 6 7\n");
     file("devices/system/cpu/cpufreq/policy4/scaling_cur_freq", "2000000\n");
-    let probe = Probe::run(&exynos5422(), &Origin::Builtin("exynos5422"), &board.roots);
+    let probe = Probe::run(&exynos5422(), "--board exynos5422", &board.roots);
     let text = probe.to_string();
     println!("{text}");
     for part in [
@@ -60,6 +59,6 @@ fn a_machine_with_no_sensor_is_told_so_plainly() {
     let mut description = exynos5422();
     description.rails.clear();
     description.counters.clear();
-    let text = Probe::run(&description, &Origin::Host, &board.roots).to_string();
+    let text = Probe::run(&description, "detected", &board.roots).to_string();
     assert!(text.contains("no power sensor") && text.contains("power rails: none"), "{text}");
 }

@@ -83,6 +83,10 @@ impl VirtualClock {
         state.next_ticket += 1;
         state.sleepers.push(Sleeper { ticket, until });
         self.move_on(&mut state);
+        // Most often it is this thread's own turn again: then nobody else needs to look.
+        if state.awake.is_some_and(|next| next != ticket) {
+            self.turn.notify_all();
+        }
         while state.awake != Some(ticket) {
             state = self.turn.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -114,7 +118,6 @@ impl VirtualClock {
             state.now_ns = next.max(state.now_ns);
             world.advance_to(state.now_ns);
         }
-        self.turn.notify_all();
     }
 }
 
@@ -139,6 +142,7 @@ impl Clock for VirtualClock {
         let mut state = self.lock();
         state.attending = state.attending.saturating_sub(1);
         self.move_on(&mut state);
+        self.turn.notify_all();
     }
 }
 

@@ -82,8 +82,8 @@ impl Truth {
             value,
         };
         for (index, rail) in self.rails.iter().enumerate() {
-            // Most layers touch two rails; a row for each of the others would only say zero.
-            if spent.active_joules[index] > 0.0 {
+            // A layer touches two or three rails; rows for the others would only say zero.
+            if scope != SpanKind::Layer || spent.active_joules[index] > 0.0 {
                 let joules = spent.active_joules[index];
                 self.table.write(&row(TruthQuantity::ActiveJoules, rail, joules))?;
             }
