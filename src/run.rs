@@ -84,7 +84,7 @@ fn seconds(text: &str) -> Result<f64, String> {
 #[derive(Debug)]
 enum Scene {
     Machine(Arc<dyn Clock>),
-    Emulated(EmulatedBoard),
+    Emulated(Box<EmulatedBoard>),
 }
 
 impl Scene {
@@ -129,11 +129,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         outputs::prepare(&target, model, executor, args.seed, args.images, &prepared)?;
 
     interrupt::install()?;
-    let scene = match target.emulated {
-        true => {
-            Scene::Emulated(EmulatedBoard::start(target.description.clone(), clock, args.seed)?)
-        }
-        false => Scene::Machine(Arc::new(WallClock)),
+    let scene = if target.emulated {
+        let board = EmulatedBoard::start(target.description.clone(), clock, args.seed)?;
+        Scene::Emulated(Box::new(board))
+    } else {
+        Scene::Machine(Arc::new(WallClock))
     };
     let attendance = attend(scene.clock());
     let inventory = Inventory::discover(&target.description, &scene.roots());

@@ -63,7 +63,11 @@ impl Recorder {
         let events = bundle.table::<EventRow>()?;
         let mut notes = Vec::new();
         let Inventory { rails, counters, roots, .. } = inventory;
-        let rails = settle(rails, settings.update_interval_ms, &**clock, &mut notes);
+        let mut rails = settle(rails, settings.update_interval_ms, &**clock, &mut notes);
+        let virtual_clock = clock.kind() == ClockKind::Virtual;
+        if virtual_clock {
+            rails.iter_mut().for_each(|rail| rail.source.map());
+        }
 
         // Where a window is not known, a reading stands for the time until the next.
         let unknown_ns = (1e9 / settings.rate_hz).round() as u64;
@@ -85,7 +89,6 @@ impl Recorder {
             .collect();
         let counting = start_counters(counters, settings.counter_rate_hz(), &mut notes);
 
-        let virtual_clock = clock.kind() == ClockKind::Virtual;
         let when_full = if virtual_clock { WhenFull::Wait } else { WhenFull::Drop };
         let queue = Arc::new(Queue::new(settings.queue_capacity, when_full));
         let writer = Writer::new(Arc::clone(&queue), rail_labels, counting.ports, bundle, &roots)?;

@@ -65,6 +65,14 @@ impl Source {
         }
     }
 
+    /// See [`Attribute::map`].
+    pub(crate) fn map(&mut self) {
+        match self {
+            Source::Pair { volts, amps } => [volts, amps].into_iter().for_each(Attribute::map),
+            Source::Power(power) => power.map(),
+        }
+    }
+
     /// Reads the rail now.
     ///
     /// Volts and amps are two reads, and a conversion may end between them: then one is of the

@@ -19,7 +19,7 @@ use crate::roots::Roots;
 
 /// How often the board looks whether somebody wrote a setting. A driver would be called; files
 /// have to be looked at.
-const SETTINGS_PERIOD_NS: u64 = 5_000_000;
+const SETTINGS_PERIOD_NS: u64 = 10_000_000;
 
 /// A power sensor and the files that show it.
 #[derive(Debug)]
