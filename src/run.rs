@@ -222,4 +222,10 @@ fn give_up_root() {
     if let Err(error) = privileges::drop_to(&keep) {
         eprintln!("wattline: {error}");
     }
+    let needed: Vec<_> = privileges::RECORDING.iter().map(Capability::to_string).collect();
+    for need in privileges::needs().iter().filter(|it| needed.contains(&it.capability)) {
+        if !need.held {
+            eprintln!("wattline: without {}: cannot {}", need.capability, need.purpose);
+        }
+    }
 }
