@@ -154,6 +154,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let recorder = Recorder::start(inventory, scene.clock(), &bundle, &settings)?;
     manifest.rails = recorder.rail_records(scene.provenance());
     manifest.counters = recorder.counter_records(scene.provenance());
+    records::adopt_only_rail(&mut manifest, &target);
     recorder.note(EventKind::Note, "outputs", &note);
 
     let bar = progress::bar("recording", args.images * prepared.len() as u64);
@@ -221,5 +222,11 @@ fn give_up_root() {
     }
     if let Err(error) = privileges::drop_to(&keep) {
         eprintln!("wattline: {error}");
+    }
+    let needed: Vec<_> = privileges::RECORDING.iter().map(Capability::to_string).collect();
+    for need in privileges::needs().iter().filter(|it| needed.contains(&it.capability)) {
+        if !need.held {
+            eprintln!("wattline: without {}: cannot {}", need.capability, need.purpose);
+        }
     }
 }

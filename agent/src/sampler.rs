@@ -117,9 +117,14 @@ impl Sampler {
         let refused = realtime::enter(pace.priority, pace.lock_memory);
         let _ = ready.send(refused);
         drop(ready);
-        while !self.queue.is_asked_to_stop() {
+        loop {
             self.sleep();
-            self.tick();
+            // Asked to stop, it reads everything once more, so that the last of the traffic is in.
+            let last = self.queue.is_asked_to_stop();
+            self.tick(last);
+            if last {
+                break;
+            }
         }
         self.give_account();
         Sampled { tally: self.tally, fresh: self.fresh }
@@ -152,13 +157,11 @@ impl Sampler {
         }
     }
 
-    /// Reads what is due. Asked to stop, it reads everything once more, so that the last of the
-    /// traffic is in.
-    fn tick(&mut self) {
+    /// Reads what is due, or everything.
+    fn tick(&mut self, everything: bool) {
         let now_ns = self.clock.now_ns();
-        let last = self.queue.is_asked_to_stop();
-        let rails = self.rails_due.take(now_ns).or(last.then_some(0));
-        let blocks = self.blocks_due.take(now_ns).or(last.then_some(0));
+        let rails = self.rails_due.take(now_ns).or(everything.then_some(0));
+        let blocks = self.blocks_due.take(now_ns).or(everything.then_some(0));
         let rails = rails.filter(|_| self.has_live_rails());
         let blocks = blocks.filter(|_| !self.blocks.is_empty());
         if rails.is_some() {
@@ -168,7 +171,8 @@ impl Sampler {
             self.read_blocks();
         }
         self.tally.ticks += u64::from(rails.is_some() || blocks.is_some());
-        self.tally.overruns += rails.unwrap_or(0) + blocks.unwrap_or(0);
+        // Of one rate, both miss the same deadlines.
+        self.tally.overruns += rails.unwrap_or(0).max(blocks.unwrap_or(0));
         if self.tally_due.take(now_ns).is_some() {
             self.give_account();
         }

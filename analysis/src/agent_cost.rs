@@ -1,7 +1,7 @@
 //! The agent's own cost, from `agent.csv`.
 
 use wattline_trace::rows::AgentRow;
-use wattline_trace::{BundleReader, Name, Row};
+use wattline_trace::{BundleReader, ClockKind, Name, Row};
 
 use crate::error::AnalysisError;
 use crate::results::AgentCost;
@@ -23,7 +23,6 @@ pub(crate) fn read_agent_cost(
     }
     let mut ends: Option<(AgentRow, AgentRow)> = None;
     let mut most_resident = 0;
-    let mut worst_lateness = 0;
     for_each_row::<AgentRow>(bundle, warnings, |row, now, path| {
         if let Some((_, before)) = &ends {
             if now.t_ns <= before.t_ns {
@@ -42,7 +41,6 @@ pub(crate) fn read_agent_cost(
             }
         }
         most_resident = most_resident.max(now.resident_bytes);
-        worst_lateness = worst_lateness.max(now.lateness_p99_ns);
         let first = ends.take().map_or_else(|| now.clone(), |(first, _)| first);
         ends = Some((first, now));
         Ok(())
@@ -57,12 +55,13 @@ pub(crate) fn read_agent_cost(
     let rate = |first: u64, last: u64| (last - first) as f64 / duration;
     Ok(Some(AgentCost {
         bundle: name.clone(),
+        virtual_clock: bundle.manifest().clock.kind == ClockKind::Virtual,
         seconds: duration,
         cpu_percent: 100.0 * 1e-9 * rate(first.cpu_ns, last.cpu_ns),
         resident_mb: most_resident as f64 * 1e-6,
         sampling_hz: rate(first.ticks, last.ticks),
         fresh_hz: rate(first.samples, last.samples),
-        lateness_p99_us: worst_lateness as f64 * 1e-3,
+        lateness_p99_us: last.lateness_p99_ns as f64 * 1e-3,
         repeats: last.repeats,
         drops: last.drops,
         overruns: last.overruns,

@@ -117,7 +117,7 @@ impl Analysis {
                     .iter()
                     .map(|agent| format!("{}: {}", agent.bundle, cost(agent)))
                     .collect();
-                format!("agent: {}", costs.join(" | "))
+                format!("agent:\n  {}", costs.join("\n  "))
             }
         }
     }
@@ -134,9 +134,10 @@ fn section(text: &mut String, title: &str, lines: Vec<String>) {
 }
 
 fn cost(agent: &AgentCost) -> String {
+    let whose = if agent.virtual_clock { " (virtual clock: the emulated board's too)" } else { "" };
     format!(
-        "{:.1} % of one core over {:.1} s, {:.1} MB resident, sampling at {:.1} Hz, {:.1} fresh \
-         readings/s, p99 lateness {:.0} µs, {} repeats, {} drops, {} overruns",
+        "{:.1} % of one core{whose} over {:.1} s, {:.1} MB resident, sampling at {:.1} Hz, {:.1} \
+         fresh readings/s, p99 lateness {:.0} µs, {} repeats, {} drops, {} overruns",
         agent.cpu_percent,
         agent.seconds,
         agent.resident_mb,

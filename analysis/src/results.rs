@@ -217,6 +217,9 @@ pub struct AgentCost {
     /// The bundle's directory.
     #[serde(serialize_with = "text")]
     pub bundle: Name,
+    /// Whether the run was on a virtual clock: then the CPU time is the emulated board's too, and
+    /// nothing can be late.
+    pub virtual_clock: bool,
     /// Time between the agent's first and last row.
     pub seconds: f64,
     /// CPU time of the agent in that time, in percent of one core.
@@ -227,7 +230,7 @@ pub struct AgentCost {
     pub sampling_hz: f64,
     /// Fresh readings a second, over all rails and counters.
     pub fresh_hz: f64,
-    /// Worst 99th percentile of the lateness of a sampling instant, in microseconds.
+    /// 99th percentile of the lateness of a sampling instant, in microseconds.
     pub lateness_p99_us: f64,
     /// Readings dropped because they repeated a conversion.
     pub repeats: u64,

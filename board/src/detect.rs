@@ -104,7 +104,7 @@ fn model(roots: &Roots) -> String {
 }
 
 /// CPUs that are online; CPU 0 if the machine does not say.
-fn online_cpus(roots: &Roots) -> Vec<u32> {
+pub fn online_cpus(roots: &Roots) -> Vec<u32> {
     text(&roots.sysfs.join("devices/system/cpu/online"))
         .and_then(|list| parse_cpu_list(&list))
         .filter(|cpus| !cpus.is_empty())

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
+use wattline_board::Roots;
 use wattline_board::description::{Component, ComponentKind, Precision};
+use wattline_board::detect;
 use wattline_board::emulated::work;
 use wattline_inference::cost::{ElementType, layer_costs};
 use wattline_inference::graph::Graph;
@@ -64,6 +66,7 @@ pub(super) fn prepare(
                     Work::Emulated(Arc::new(work::Work::plan(&model.name, &shapes, component)?))
                 }
                 false if component.kind == ComponentKind::Cpu => {
+                    check_cpus(component)?;
                     Work::Cpus { graph: model.graph.clone(), executor }
                 }
                 false => bail!(
@@ -80,6 +83,21 @@ pub(super) fn prepare(
             Ok(Lane { component: component.clone(), executor, layers, work })
         })
         .collect()
+}
+
+/// A cluster some of whose CPUs are not there would be measured as if they were.
+fn check_cpus(component: &Component) -> Result<()> {
+    let online = detect::online_cpus(&Roots::machine());
+    let missing: Vec<_> = component.cpus.iter().filter(|cpu| !online.contains(cpu)).collect();
+    if !missing.is_empty() {
+        bail!(
+            "{} is CPUs {:?}, but {missing:?} of them are not online here; is this the right board? \
+             See `wattline probe`, and /sys/devices/system/cpu/cpuN/online",
+            component.name(),
+            component.cpus
+        );
+    }
+    Ok(())
 }
 
 fn layers(graph: &Graph, precision: Precision) -> Vec<Layer> {

@@ -66,6 +66,8 @@ pub(super) fn prepare(
         bar.inc(1);
     }
     bar.finish_and_clear();
+    drop(engine);
+    release_memory();
     let names: Vec<_> = lanes.iter().map(|lane| lane.component.name()).collect();
     let note = format!(
         "outputs of {distinct} distinct synthetic inputs computed by {executor} in FP32 before the \
@@ -74,4 +76,14 @@ pub(super) fn prepare(
         best.join(", ")
     );
     Ok((Vec::new(), note))
+}
+
+/// Hands back to the system what weights and buffers took: the recording that follows needs a
+/// few megabytes, and shows what it holds.
+fn release_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: the call takes no pointers and may be made at any time; glibc locks its own arenas.
+    unsafe {
+        nix::libc::malloc_trim(0);
+    }
 }

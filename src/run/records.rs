@@ -65,6 +65,16 @@ pub(super) fn manifest(
     }
 }
 
+/// On a machine whose description knows no rails, a single sensor is taken to be the supply's:
+/// then its active energy is the component's. Of several nobody knows which contains which, and a
+/// board description of one's own has to say it.
+pub(super) fn adopt_only_rail(manifest: &mut Manifest, target: &Target) {
+    if let ([only], true) = (&manifest.rails[..], target.description.rails.is_empty()) {
+        let name = only.name.clone();
+        manifest.components.iter_mut().for_each(|it| it.rails = vec![name.clone()]);
+    }
+}
+
 fn component(target: &Target, lane: &Lane) -> ComponentRecord {
     let component = &lane.component;
     let rails = target.description.rails_of(component);

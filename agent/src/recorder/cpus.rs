@@ -74,19 +74,17 @@ impl Cpus {
 }
 
 /// From `cpu3 user nice system idle iowait irq softirq steal …` the CPU and the ticks it was not
-/// idle. Guest time is in user time already; time stolen by a hypervisor was not ours.
+/// idle; `None` for other lines, that of all CPUs together (`cpu  user …`) among them. Guest time
+/// is in user time already; time stolen by a hypervisor was not ours.
 fn busy_ticks(line: &str) -> Option<(u32, u64)> {
-    let mut fields = line.strip_prefix("cpu")?.split_ascii_whitespace();
-    let cpu = fields.next()?.parse().ok()?;
-    let mut ticks = [0u64; 7];
-    for tick in &mut ticks {
-        *tick = fields.next()?.parse().ok()?;
-    }
-    let [user, nice, system, _idle, _iowait, irq, softirq] = ticks;
-    let busy = [nice, system, irq, softirq].into_iter().fold(user, u64::saturating_add);
-    // The line of all CPUs together begins with `cpu` and a blank, so its first field is a count
-    // and not a number; it has one field less.
-    (line.as_bytes().get(3) != Some(&b' ')).then_some((cpu, busy))
+    let (number, ticks) = line.strip_prefix("cpu")?.split_once(' ')?;
+    let cpu = number.parse().ok()?;
+    let mut fields = ticks.split_ascii_whitespace().map(str::parse);
+    let mut next = || fields.next()?.ok();
+    let (user, nice, system): (u64, u64, u64) = (next()?, next()?, next()?);
+    let (_idle, _iowait) = (next()?, next()?);
+    let (irq, softirq) = (next()?, next()?);
+    Some((cpu, [nice, system, irq, softirq].into_iter().fold(user, u64::saturating_add)))
 }
 
 #[cfg(test)]

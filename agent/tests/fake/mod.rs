@@ -219,7 +219,7 @@ impl World for FilesWorld {
     }
 }
 
-/// A thread that gives each sensor a new current every `period`, until dropped.
+/// A thread that gives each sensor a new voltage and current every `period`, until dropped.
 #[derive(Debug)]
 pub struct Updater {
     stop: Arc<AtomicBool>,
@@ -230,16 +230,20 @@ impl Updater {
     pub fn start(board: &FakeBoard, period: Duration) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
-        let paths = SENSORS.map(|(_, it)| board.sensor(it).join("curr1_input"));
+        let open = |path| OpenOptions::new().write(true).open(path).unwrap();
+        let volts = SENSORS.map(|(_, it)| open(board.sensor(it).join("in1_input")));
+        let amps = SENSORS.map(|(_, it)| open(board.sensor(it).join("curr1_input")));
         let thread = std::thread::spawn(move || {
-            let files = paths.map(|path| OpenOptions::new().write(true).open(path).unwrap());
-            for value in 500u64.. {
+            for value in 0u64.. {
                 if stopped.load(Ordering::Relaxed) {
                     break;
                 }
-                for file in &files {
-                    let text = format!("{:<8}\n", 500 + value % 1000);
-                    file.write_all_at(text.as_bytes(), 0).unwrap();
+                for (volts, amps) in volts.iter().zip(&amps) {
+                    let show = |file: &File, value| {
+                        file.write_all_at(format!("{value:<8}\n").as_bytes(), 0).unwrap();
+                    };
+                    show(volts, 1000 + value % 100);
+                    show(amps, 500 + value % 1000);
                 }
                 std::thread::sleep(period);
             }

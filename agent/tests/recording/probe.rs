@@ -27,7 +27,7 @@ fn a_board_is_told_in_full() {
     println!("{text}");
     for part in [
         "Odroid XU3",
-        "built-in",
+        "--board exynos5422",
         "64 GFLOP/s",
         "VDD_ARM",
         "0x40",

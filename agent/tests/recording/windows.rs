@@ -1,10 +1,11 @@
 //! Averaging windows: set, read back, restored.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wattline_agent::{Inventory, Recorder, Settings, StartError};
+use wattline_agent::{Inventory, Recorder, Settings, StartError, privileges};
 use wattline_board::clock::{Clock, WallClock, attend};
 
 use crate::fake::{FakeBoard, SENSORS, exynos5422};
@@ -64,6 +65,25 @@ fn a_recorder_that_is_dropped_restores_too() {
     let inventory = Inventory::discover(&exynos5422(), &board.roots);
     drop(Recorder::start(inventory, &wall(), &bundle, &settings()).unwrap());
     assert_eq!(board.interval(0x45), "35\n");
+}
+
+/// Settings are changed and restored through files opened before.
+#[test]
+fn no_privilege_is_needed_once_everything_is_open() {
+    let board = FakeBoard::exynos();
+    let recorded = std::thread::spawn(move || {
+        let bundle = board.bundle();
+        let inventory = Inventory::discover(&exynos5422(), &board.roots);
+        privileges::drop_to(&[]).unwrap();
+        let file = board.sensor(0x40).join("update_interval");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o444)).unwrap();
+        assert!(fs::write(&file, "9\n").is_err());
+        let recorder = Recorder::start(inventory, &wall(), &bundle, &settings()).unwrap();
+        assert_eq!(board.interval(0x40), "2\n");
+        recorder.stop(attend(&wall()));
+        assert_eq!(board.interval(0x40), "35\n");
+    });
+    recorded.join().unwrap();
 }
 
 #[test]

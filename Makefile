@@ -1,0 +1,34 @@
+# `make help` lists the targets.
+
+CARGO ?= cargo
+WATTLINE = $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)/release/wattline
+
+.PHONY: help setup build demo test lint clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Debian packages the build needs (installed when root, else the command to run)
+	@scripts/setup
+
+build: setup ## The wattline command, in release
+	$(CARGO) build --release --locked
+
+demo: build ## SqueezeNet on an emulated Odroid XU3, from run to table, in out/
+	$(WATTLINE) run --board emulated:exynos5422 --network squeezenet --on a15,a7,gpu \
+		--images 20 --out out/trace --overwrite
+	$(WATTLINE) analyze out/trace --out out
+
+lint: setup ## Format, lints, documentation and licences
+	@scripts/setup-lint
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --release --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --release --locked --quiet
+	$(CARGO) deny --workspace check bans licenses sources
+
+test: lint ## Everything that is checked: lints, then all tests in release
+	$(CARGO) test --workspace --release --locked
+
+clean: ## Removes what was built and recorded
+	$(CARGO) clean
+	rm -rf out
