@@ -56,9 +56,6 @@ fn a_cluster_that_is_not_there() {
     let place = Place::new();
     real_board(&place, "cpus = [1000]");
     let run = "run --board mine.toml --network squeezenet --on a7 --images 1 --idle 0 --out trace";
-    let answer = place.wattline(run).exited(1);
-    answer.says(&["cannot run on CPUs [1000]; are they online?"]);
-    let manifest = place.bundle("trace").manifest();
-    assert_eq!(manifest["complete"], false);
-    assert!(manifest["failure"].as_str().unwrap().contains("CPUs [1000]"), "{manifest}");
+    place.wattline(run).refused(&["a7 is CPUs [1000]", "not online here", "wattline probe"]);
+    assert!(!place.path("trace").exists(), "nothing is run before all is known to fit");
 }

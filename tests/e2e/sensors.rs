@@ -37,10 +37,6 @@ fn harmed(harm: impl FnOnce(&Path), check: impl FnOnce(&Bundle, Row<'_>, Row<'_>
     let [gpu, a15] = ["gpu", "a15"].map(|component| summary.only("component", component));
     for row in [gpu, a15] {
         assert!(row.number("images_per_s") > 0.0, "times do not hang on sensors: {row:?}");
-        assert_ne!(
-            row.maybe("energy_error_pct").is_some(),
-            row.text("note").is_empty() && row.maybe("joules_per_image").is_none()
-        );
         right_or_refused(row);
     }
     assert!(!a15.text("note").contains(RAIL), "the A15 has nothing to do with it: {a15:?}");
