@@ -4,8 +4,11 @@
 use crate::bundle::{Row, Table};
 use crate::place::Place;
 
-/// Images a second of the study's Table I.
-const TABLE_I: &[(&str, &str, &[(&str, f64)])] = &[
+/// Images a second of each component.
+type Rates = &'static [(&'static str, f64)];
+
+/// Board, network and rates, from the study's Table I.
+const TABLE_I: &[(&str, &str, Rates)] = &[
     ("exynos5422", "squeezenet", &[("a15", 5.0), ("a7", 1.5), ("gpu", 8.0)]),
     ("exynos5422", "mobilenet", &[("a15", 5.7), ("a7", 1.5), ("gpu", 8.5)]),
     ("exynos5422", "googlenet", &[("a15", 3.4), ("a7", 0.9), ("gpu", 5.2)]),
@@ -14,7 +17,7 @@ const TABLE_I: &[(&str, &str, &[(&str, f64)])] = &[
     ("kirin970", "googlenet", &[("a73", 7.1), ("a53", 3.0), ("gpu", 19.9), ("npu", 34.4)]),
 ];
 
-fn rates(board: &str, network: &str) -> &'static [(&'static str, f64)] {
+fn rates(board: &str, network: &str) -> Rates {
     let row = TABLE_I.iter().find(|row| (row.0, row.1) == (board, network));
     row.expect("a row of Table I").2
 }
