@@ -38,10 +38,10 @@ enum Command {
     /// Says what can be measured here, what is missing, and what to do about it
     Probe(probe::Args),
     /// Lists and shows boards
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  wattline board show exynos5422")]
     Board(board::Command),
     /// Lists, exports and inspects networks
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  wattline network inspect squeezenet")]
     Network(network::Command),
 }
 

@@ -121,6 +121,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         update_interval_ms: Some(args.update_interval),
         ..Settings::default()
     };
+    settings.check()?;
     let model = Model::open(&args.network, args.seed)?;
     let executor = outputs::executor(args.executor.as_deref())?;
     let prepared = lane::prepare(&target, &components, &model, executor)?;

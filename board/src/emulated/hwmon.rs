@@ -10,7 +10,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{FileExt, symlink};
+use std::os::unix::fs::{FileExt, MetadataExt, symlink};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -72,8 +72,14 @@ impl Hwmon {
         })
     }
 
-    /// Shows a conversion.
+    /// Shows a conversion; nothing once somebody removed the files, as a device that is gone
+    /// answers no reader that still holds them open.
     pub(super) fn show(&mut self, reading: Reading) {
+        if self.bus.is_removed() {
+            return [&self.shunt, &self.bus, &self.current, &self.power]
+                .into_iter()
+                .for_each(ValueFile::fall_silent);
+        }
         self.shunt.show(reading.shunt_millivolts);
         self.bus.show(reading.bus_millivolts);
         self.current.show(reading.milliamperes);
@@ -127,6 +133,17 @@ impl ValueFile {
             ClockKind::Wall => None,
         };
         Ok(ValueFile { file, map, shown: None })
+    }
+
+    /// Whether the file is in no directory any more. On the virtual clock nobody is in step to
+    /// remove it.
+    fn is_removed(&self) -> bool {
+        self.map.is_none() && self.file.metadata().is_ok_and(|it| it.nlink() == 0)
+    }
+
+    /// Empties a file that was removed.
+    fn fall_silent(&self) {
+        let _ = self.file.set_len(0);
     }
 
     fn show(&mut self, value: i64) {

@@ -57,9 +57,24 @@ impl Keeper {
     }
 }
 
+/// Hardware does not wait for a CPU. On a busy machine a reader under real-time priority would
+/// otherwise find the last value again and again, and take it for new conversions that came out
+/// equal. Where the kernel refuses it, it refuses readers too.
+fn outrank_readers() {
+    /// Above the agent's 50.
+    const PRIORITY: i32 = 60;
+    let parameters = libc::sched_param { sched_priority: PRIORITY };
+    // SAFETY: `parameters` lives through the call; 0 names the calling thread.
+    let answer = unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &parameters) };
+    if answer != 0 {
+        tracing::info!("the emulated board has no real-time priority: it may lag under load");
+    }
+}
+
 fn keep(world: &Mutex<EmulatedWorld>, shared: &Shared) {
     // Conversions end within microseconds of when they should, not the default fifty.
     let _ = nix::sys::prctl::set_timerslack(1);
+    outrank_readers();
     let mut world = lock(world);
     while !shared.stop.load(Ordering::Relaxed) {
         let now_ns = WallClock.now_ns();
