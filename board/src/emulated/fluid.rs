@@ -126,7 +126,11 @@ impl Fluid {
         Fluid {
             now_ns,
             components,
-            memory_bandwidth: board.memory.bandwidth.map_or(0.0, |known| known.bytes_per_s()),
+            memory_bandwidth: board
+                .memory
+                .bandwidth
+                .as_ref()
+                .map_or(0.0, |known| known.get_ref().bytes_per_s()),
             joules_per_byte: board.memory.energy_per_byte.joules_per_byte(),
             memory_rail,
             idle_bytes_per_s,
