@@ -171,6 +171,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     };
     let ended = stage.play(prepared);
     bar.finish_and_clear();
+    if let Scene::Emulated(board) = &scene {
+        note_lag(board, &recorder);
+    }
     if matches!(ended, Ok(Ended::Interrupted)) {
         recorder.note(EventKind::Interrupted, "user", "ended by Ctrl-C or SIGTERM");
     }
@@ -212,6 +215,21 @@ fn choose<'a>(target: &'a Target, names: &[String]) -> Result<Vec<&'a Component>
         chosen.push(component);
     }
     Ok(chosen)
+}
+
+/// Says so if this machine was too busy to keep the emulated board up to date.
+fn note_lag(board: &EmulatedBoard, recorder: &Recorder) {
+    /// Some ten conversions: what an ordinary hiccup does not reach.
+    const WORTH_SAYING_NS: u64 = 25_000_000;
+    let lag_ns = board.longest_lag_ns();
+    if lag_ns > WORTH_SAYING_NS {
+        let milliseconds = lag_ns / 1_000_000;
+        let detail = format!(
+            "this machine kept the emulated board waiting for {milliseconds} ms; meanwhile its sensors \
+             showed old values"
+        );
+        recorder.note(EventKind::Overrun, "emulated board", &detail);
+    }
 }
 
 /// Everything that needs root is open: keep real-time priority and locked memory, and what it

@@ -156,6 +156,15 @@ impl EmulatedBoard {
         &self.clock
     }
 
+    /// The longest the board was behind the wall clock so far: for that long its sensors and
+    /// counters showed old values. A virtual clock waits for it.
+    pub fn longest_lag_ns(&self) -> u64 {
+        match &self.drive {
+            Drive::Wall(keeper) => keeper.longest_lag_ns(),
+            Drive::Virtual(_) => 0,
+        }
+    }
+
     /// From now on writes what it knows to `table`.
     pub fn write_truth_to(&self, table: TableWriter<TruthRow>) {
         let rails = self.description.rails.iter().map(|rail| rail.name().into()).collect();

@@ -1,7 +1,7 @@
 //! Keeps the board up to date with the wall clock.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -23,6 +23,8 @@ struct Shared {
     /// Something was submitted, or something is done.
     changed: Condvar,
     stop: AtomicBool,
+    /// The longest the board was behind the clock, in nanoseconds.
+    longest_lag_ns: AtomicU64,
 }
 
 impl Keeper {
@@ -46,6 +48,10 @@ impl Keeper {
             world = self.shared.changed.wait(world).unwrap_or_else(PoisonError::into_inner);
         }
         world.take(job)
+    }
+
+    pub(super) fn longest_lag_ns(&self) -> u64 {
+        self.shared.longest_lag_ns.load(Ordering::Relaxed)
     }
 
     pub(super) fn stop(&mut self) {
@@ -78,6 +84,8 @@ fn keep(world: &Mutex<EmulatedWorld>, shared: &Shared) {
     let mut world = lock(world);
     while !shared.stop.load(Ordering::Relaxed) {
         let now_ns = WallClock.now_ns();
+        let due_ns = world.next_event_ns().unwrap_or(now_ns);
+        shared.longest_lag_ns.fetch_max(now_ns.saturating_sub(due_ns), Ordering::Relaxed);
         world.catch_up(now_ns);
         shared.changed.notify_all();
         // The board looks at its settings every few milliseconds, so there is always a next event.
