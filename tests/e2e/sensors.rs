@@ -13,8 +13,8 @@ use crate::running::Running;
 /// The A7's rail, which the GPU hangs on too, and the A15 does not.
 const RAIL: &str = "VDD_KFC";
 
-/// Runs the GPU, then the A15, does `harm` to the sensor of [`RAIL`] while the GPU works, and
-/// hands the summary's rows of both to `check`.
+/// Runs the GPU, then the A15, does `harm` to the sensor of [`RAIL`] once its first readings are
+/// on disk, which is about when the GPU begins, and hands the summary's rows of both to `check`.
 fn harmed(harm: impl FnOnce(&Path), check: impl FnOnce(&Bundle, Row<'_>, Row<'_>)) {
     let place = Place::new();
     let line = "run --board emulated:exynos5422 --network squeezenet --on gpu,a15 --images 12 \
