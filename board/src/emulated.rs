@@ -101,12 +101,9 @@ impl EmulatedBoard {
         if let Some(key) = description.missing_for_emulation() {
             return Err(EmulationError::Incomplete { board: description.name, key });
         }
-        let parent = world::home();
+        let parent = world::homes();
         let files = |source| EmulationError::Files { path: parent.clone(), source };
-        let home = tempfile::Builder::new()
-            .prefix("wattline-board-")
-            .tempdir_in(&parent)
-            .map_err(files)?;
+        let home = world::home(&parent).map_err(files)?;
         let roots = Roots {
             sysfs: home.path().join("sys"),
             procfs: home.path().join("proc"),
