@@ -1,8 +1,8 @@
 //! What a component is at, and what it has done.
 
-use super::ledger::Task;
 use super::policy::Candidate;
 use super::report::ComponentReport;
+use super::task::Task;
 
 /// What an executor made of a job.
 #[derive(Debug, Clone, PartialEq)]

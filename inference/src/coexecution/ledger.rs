@@ -17,58 +17,14 @@ use super::reorder::ReorderBuffer;
 use super::report::{Fault, FaultKind, Report};
 use super::settings::Settings;
 use super::source::{Arrival, Source, Stream};
+use super::task::{Assignment, Delivered, Job, Task};
 
-/// An image that waits, and how far it has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Task {
-    pub(super) image: u64,
-    /// The layer that it runs next.
-    pub(super) layer: usize,
-}
-
-/// What an executor is given to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Job {
-    /// The image's place in the stream, from 0 without gaps: results leave in this order.
-    pub image: u64,
-    /// Its number at the source, where dropped frames count.
-    pub frame: u64,
-    /// The layers to run; all of them but in a pipeline.
-    pub layers: Range<usize>,
-    /// How many layers the run tells apart: 1 where profiles know whole images only.
-    pub of_layers: usize,
-}
-
-impl Job {
-    /// Whether it is a whole image.
-    pub fn is_whole(&self) -> bool {
-        self.layers.len() == self.of_layers
-    }
-}
-
-/// A result, in stream order.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Delivered<T> {
-    /// The image's place in the stream.
-    pub image: u64,
-    /// Its number at the source, where dropped frames count.
-    pub frame: u64,
-    /// The result.
-    pub output: T,
-    /// The component that finished it.
-    pub component: usize,
-    /// When it came, in ns.
-    pub arrived_ns: u64,
-    /// When it left, in ns.
-    pub left_ns: u64,
-}
-
-/// An answer to a free component.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Assignment {
-    Run(Job),
-    Wait,
-    WaitUntil(u64),
+/// An image in the window.
+#[derive(Debug, Clone, Copy, Default)]
+struct Image {
+    arrival: Arrival,
+    /// The layer that it waits for, unless it is at work or done.
+    waits_for: Option<usize>,
 }
 
 /// The books. `T` is a result.
@@ -79,10 +35,11 @@ pub(super) struct Ledger<T> {
     stream: Stream,
     candidates: Vec<Candidate>,
     lanes: Vec<Lane>,
-    /// Tasks that wait for each layer. Some may be stale: their image is done by now.
+    /// Images that wait for each layer.
     waiting: Vec<usize>,
     admitted: u64,
-    arrivals: Box<[Arrival]>,
+    /// What is known of each image in the window; image `i` is at `i` modulo the window.
+    images: Box<[Image]>,
     reorder: ReorderBuffer<(T, usize)>,
     /// Components that were asked since anything last changed, one bit each.
     asked: u32,
@@ -114,7 +71,7 @@ impl<T> Ledger<T> {
             lanes: profiles.iter().map(|_| Lane::default()).collect(),
             waiting: vec![0; layers],
             admitted: 0,
-            arrivals: vec![Arrival::default(); settings.window].into(),
+            images: vec![Image::default(); settings.window].into(),
             reorder: ReorderBuffer::new(settings.window),
             asked: 0,
             declined: 0,
@@ -146,7 +103,7 @@ impl<T> Ledger<T> {
         let image = self.admitted;
         self.admitted += 1;
         let slot = self.slot(image);
-        self.arrivals[slot] = arrival;
+        self.images[slot] = Image { arrival, waits_for: None };
         let task = Task { image, layer: 0 };
         self.waits(task, now_ns);
         Some(task)
@@ -179,9 +136,9 @@ impl<T> Ledger<T> {
                 Decision::WaitUntil(at_ns) => return Assignment::WaitUntil(at_ns),
             };
             let Some(task) = take(&layers) else { break };
-            self.waiting[task.layer] -= 1;
-            self.measure_queue(now_ns);
+            // A task whose image a stalled component has done after all is just forgotten.
             if !self.reorder.is_done(task.image) {
+                self.no_longer_waits(task.image, now_ns);
                 return Assignment::Run(self.begin(component, task, layers.end, now_ns));
             }
         }
@@ -198,7 +155,7 @@ impl<T> Ledger<T> {
         let patience_ns = self.settings.patience_ns(expected_s);
         self.lanes[component].flight =
             Some(Flight { task, end, start_ns: now_ns, patience_ns, disowned: false });
-        let frame = self.arrivals[self.slot(task.image)].frame;
+        let frame = self.images[self.slot(task.image)].arrival.frame;
         Job { image: task.image, frame, layers, of_layers: self.waiting.len() }
     }
 
@@ -236,9 +193,12 @@ impl<T> Ledger<T> {
         let image = flight.task.image;
         if flight.end == self.waiting.len() {
             let result = output.map(|output| (output, component));
-            let inserted = result.is_some_and(|it| self.reorder.insert(image, it).is_ok());
+            if result.is_none_or(|it| self.reorder.insert(image, it).is_err()) {
+                return Ended::Discarded;
+            }
+            self.no_longer_waits(image, now_ns);
             self.reorder_depth.set(now_ns, self.reorder.depth());
-            return if inserted { Ended::Done } else { Ended::Discarded };
+            return Ended::Done;
         }
         // Others began a disowned image again, from where this component did.
         if flight.disowned || self.reorder.is_done(image) {
@@ -285,31 +245,40 @@ impl<T> Ledger<T> {
         self.fault(component, image, kind, now_ns);
     }
 
-    /// `component` failed: it is out for good. Answers the task to queue again.
+    /// `component` failed: it is out for good. Answers the task to queue again, if there is.
     pub(super) fn fail(&mut self, component: usize, now_ns: u64, error: String) -> Option<Task> {
         let flight = self.lanes[component].flight.take()?;
         self.candidates[component].working = false;
         self.candidates[component].busy_until_ns = None;
         self.fault(component, flight.task.image, FaultKind::Failed(error), now_ns);
-        if flight.disowned {
-            return None;
-        }
-        self.waits(flight.task, now_ns);
-        Some(flight.task)
+        self.run_elsewhere(flight, now_ns)
     }
 
-    /// Takes out the next component that has run longer than patience lasts. Answers the task to
-    /// queue again.
+    /// Takes out the components that have run longer than patience lasts, up to the first whose
+    /// task is to be queued again: answers that.
     pub(super) fn expire(&mut self, now_ns: u64) -> Option<Task> {
-        let component = (0..self.lanes.len())
-            .find(|&it| self.deadline_ns(it).is_some_and(|deadline_ns| deadline_ns <= now_ns))?;
-        let flight = self.lanes[component].flight.as_mut()?;
-        flight.disowned = true;
-        let flight = *flight;
-        self.lanes[component].stalls += 1;
-        self.candidates[component].working = false;
-        let after_s = now_ns.saturating_sub(flight.start_ns) as f64 * 1e-9;
-        self.fault(component, flight.task.image, FaultKind::Stalled(after_s), now_ns);
+        loop {
+            let overdue = |it: &usize| self.deadline_ns(*it).is_some_and(|at_ns| at_ns <= now_ns);
+            let component = (0..self.lanes.len()).find(overdue)?;
+            let lane = &mut self.lanes[component];
+            let flight = lane.flight?;
+            lane.flight = Some(Flight { disowned: true, ..flight });
+            lane.stalls += 1;
+            self.candidates[component].working = false;
+            let after_s = now_ns.saturating_sub(flight.start_ns) as f64 * 1e-9;
+            self.fault(component, flight.task.image, FaultKind::Stalled(after_s), now_ns);
+            if let Some(task) = self.run_elsewhere(flight, now_ns) {
+                return Some(task);
+            }
+        }
+    }
+
+    /// The task of a job that came to nothing, unless it was given to others before, or its image
+    /// was done meanwhile.
+    fn run_elsewhere(&mut self, flight: Flight, now_ns: u64) -> Option<Task> {
+        if flight.disowned || self.reorder.is_done(flight.task.image) {
+            return None;
+        }
         self.waits(flight.task, now_ns);
         Some(flight.task)
     }
@@ -331,7 +300,7 @@ impl<T> Ledger<T> {
     pub(super) fn deliver(&mut self, now_ns: u64) -> Option<Delivered<T>> {
         let (image, (output, component)) = self.reorder.pop()?;
         self.reorder_depth.set(now_ns, self.reorder.depth());
-        let arrival = self.arrivals[self.slot(image)];
+        let arrival = self.images[self.slot(image)].arrival;
         self.latencies.record(now_ns.saturating_sub(arrival.at_ns) as f64 * 1e-9);
         self.last_ns = now_ns;
         let (frame, arrived_ns) = (arrival.frame, arrival.at_ns);
@@ -414,9 +383,19 @@ impl<T> Ledger<T> {
     }
 
     fn waits(&mut self, task: Task, now_ns: u64) {
+        let slot = self.slot(task.image);
+        self.images[slot].waits_for = Some(task.layer);
         self.waiting[task.layer] += 1;
         self.something_changed();
         self.measure_queue(now_ns);
+    }
+
+    fn no_longer_waits(&mut self, image: u64, now_ns: u64) {
+        let slot = self.slot(image);
+        if let Some(layer) = self.images[slot].waits_for.take() {
+            self.waiting[layer] -= 1;
+            self.measure_queue(now_ns);
+        }
     }
 
     fn something_changed(&mut self) {
@@ -440,7 +419,7 @@ impl<T> Ledger<T> {
     }
 
     fn slot(&self, image: u64) -> usize {
-        (image % self.arrivals.len() as u64) as usize
+        (image % self.images.len() as u64) as usize
     }
 }
 

@@ -43,16 +43,17 @@ mod report;
 mod settings;
 mod simulate;
 mod source;
+mod task;
 mod threaded;
 
 pub use flight::Ran;
 pub use gauge::Depth;
-pub use ledger::{Delivered, Job};
 pub use profile::Profile;
 pub use report::{ComponentReport, Fault, FaultKind, Report};
 pub use settings::Settings;
 pub use simulate::{Finished, FluidBoard, Pace, Paced, TimeModel, simulate};
 pub use source::{Late, Source};
+pub use task::{Delivered, Job};
 pub use threaded::{BoardEngine, Engine, EngineError, ExecutorEngine, Opener, threaded};
 
 use policy::{Policy, PolicyKind};

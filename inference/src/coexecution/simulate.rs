@@ -11,8 +11,9 @@ pub use fluid_board::FluidBoard;
 pub use paced::{Pace, Paced};
 
 use super::flight::{Ended, Ran};
-use super::ledger::{Assignment, Delivered, Job, Ledger, Task};
+use super::ledger::Ledger;
 use super::report::Report;
+use super::task::{Assignment, Delivered, Job, Task};
 use super::{Plan, RunError};
 
 /// How long jobs take: what a simulated run runs on instead of components.

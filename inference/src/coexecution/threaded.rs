@@ -20,8 +20,9 @@ use std::time::Duration;
 pub use board_engine::BoardEngine;
 pub use engine::{Engine, EngineError, ExecutorEngine, Opener};
 
-use super::ledger::{Delivered, Ledger};
+use super::ledger::Ledger;
 use super::report::Report;
+use super::task::Delivered;
 use super::{Plan, RunError};
 use crate::clock::monotonic_ns;
 use deques::{Deque, Deques};
@@ -199,7 +200,8 @@ impl<T> Crew<T> {
         // A worker may be at an image that another has finished by now: it ends or stalls.
         while let Some(deadline_ns) = state.ledger.next_deadline_ns() {
             state = wait(&shared.supervisor, state, Some(deadline_ns));
-            while state.ledger.expire(monotonic_ns()).is_some() {}
+            // All images have left, so nothing is queued again.
+            let _ = state.ledger.expire(monotonic_ns());
         }
         let stalled = |component: usize| state.ledger.in_flight(component);
         let threads = self.threads.drain(..).enumerate();

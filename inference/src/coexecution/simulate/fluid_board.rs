@@ -9,7 +9,7 @@ use wattline_board::emulated::fluid::Fluid;
 use wattline_board::emulated::work::Work;
 
 use super::{Finished, TimeModel};
-use crate::coexecution::ledger::Job;
+use crate::coexecution::task::Job;
 
 /// A [`TimeModel`] whose components share DRAM bandwidth and the clusters that drive them.
 #[derive(Debug)]

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::{Finished, TimeModel};
-use crate::coexecution::ledger::Job;
 use crate::coexecution::profile::Profile;
+use crate::coexecution::task::Job;
 
 /// What becomes of one job on a paced component.
 #[derive(Debug, Clone, PartialEq)]

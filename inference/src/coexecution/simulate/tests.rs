@@ -1,6 +1,9 @@
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use proptest::prelude::*;
+use wattline_board::emulated::fluid::Fluid;
+use wattline_board::emulated::work::Work;
 
 use super::*;
 use crate::coexecution::oracle::{Server, least_makespan};
@@ -94,6 +97,34 @@ fn the_tail_guard_reaches_the_oracle_at_20_images() {
     // It is the guard that does it: without, some rows lose a third.
     let worst = stealing.into_iter().fold(f64::INFINITY, f64::min);
     assert!(worst < 0.7, "{worst}");
+}
+
+/// The fluid board runs co-execution at what its shared memory and driving clusters leave.
+#[test]
+fn a_board_contends() {
+    let board = wattline_board::description::Description::parse(
+        include_str!("../../../../board/descriptions/exynos5422.toml"),
+        std::path::Path::new("exynos5422.toml"),
+    )
+    .unwrap();
+    let graph = crate::zoo::graph_structure("squeezenet").unwrap();
+    let plan_of = |(index, component): (usize, &wattline_board::description::Component)| {
+        let shapes = crate::layer_shapes(&graph, component.precision);
+        let work = Work::plan("squeezenet", &shapes, component).unwrap();
+        let profile = Profile::new(component.name(), work.solo_seconds(component), 1.0);
+        (profile, (index, Arc::new(work)))
+    };
+    let (profiles, works): (Vec<_>, Vec<_>) =
+        board.components.iter().enumerate().map(plan_of).unzip();
+    let mut model = FluidBoard::new(Fluid::new(&board, 0), works);
+    let solo_rates: f64 = profiles.iter().map(Profile::rate).sum();
+    let report = run(plan(Box::new(StealTailGuard), profiles, 200), &mut model).unwrap();
+    assert!(report.throughput < solo_rates && report.gain_pct > 20.0, "{report:?}");
+    // Joules are the board's own: all it spent above idle.
+    let idle: f64 = board.rails.iter().map(|rail| rail.idle_power.watts()).sum();
+    let spent: f64 = model.fluid().all_rail_joules().iter().sum();
+    let active = spent - idle * report.makespan_s;
+    assert!((report.joules() / active - 1.0).abs() < 1e-6, "{} {active}", report.joules());
 }
 
 proptest! {

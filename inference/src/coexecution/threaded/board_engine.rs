@@ -8,7 +8,7 @@ use wattline_board::emulated::work::Work;
 
 use super::engine::{Engine, EngineError};
 use crate::coexecution::flight::Ran;
-use crate::coexecution::ledger::Job;
+use crate::coexecution::task::Job;
 
 /// Runs images on a component of an [`EmulatedBoard`]. The result is what each image spent.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crossbeam_deque::{Steal, Stealer, Worker};
 
-use crate::coexecution::ledger::Task;
+use crate::coexecution::task::Task;
 
 /// A thread's own deque, first in, first out.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::coexecution::flight::Ran;
-use crate::coexecution::ledger::Job;
+use crate::coexecution::task::Job;
 use crate::executor::Executor;
 use crate::tensor::Tensor;
 

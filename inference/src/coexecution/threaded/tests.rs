@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::coexecution::flight::Ran;
-use crate::coexecution::ledger::Job;
 use crate::coexecution::policy::{PolicyKind, StealTailGuard};
+use crate::coexecution::task::Job;
 use crate::coexecution::{FaultKind, Profile, Settings, Source};
 
 /// What befalls a job.
@@ -126,7 +126,10 @@ fn a_worker_that_hangs_is_left_behind() {
 #[test]
 fn a_panic_takes_only_its_component_out() {
     let fates = vec![vec![Fate::Takes(1000)], vec![Fate::Takes(500), Fate::Panics]];
-    let report = run(plan(60, profiles(2, 0.001)), sleepers(fates)).unwrap();
+    let mut plan = plan(60, profiles(2, 0.001));
+    // Printing the panic's backtrace may take long, and is no stall.
+    plan.settings.least_patience_s = 60.0;
+    let report = run(plan, sleepers(fates)).unwrap();
     assert_eq!(report.images, 60);
     let panicked = FaultKind::Failed("panicked: lost its mind".to_owned());
     assert!(report.faults.iter().any(|fault| fault.kind == panicked), "{:?}", report.faults);

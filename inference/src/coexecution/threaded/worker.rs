@@ -8,7 +8,7 @@ use super::engine::{Engine, EngineError, Opener};
 use super::{Shared, wait};
 use crate::clock::monotonic_ns;
 use crate::coexecution::flight::{Ended, Ran};
-use crate::coexecution::ledger::{Assignment, Job};
+use crate::coexecution::task::{Assignment, Job};
 
 /// Runs jobs on one component until the run is over or its engine fails.
 pub(super) fn work<T>(component: usize, shared: &Shared<T>, own: &Deque, open: Opener<T>) {
