@@ -47,6 +47,7 @@
 //! [`executor::available`] says what a build has, and why it lacks the rest.
 
 mod clock;
+pub mod coexecution;
 pub mod cost;
 mod emulated;
 pub mod executor;
