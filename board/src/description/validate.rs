@@ -24,7 +24,7 @@ fn wrong(span: Range<usize>, key: impl Into<String>, message: impl Into<String>)
 
 /// What an emulated board needs besides: the key that is missing, if one is.
 pub(super) fn missing_for_emulation(board: &Description) -> Option<String> {
-    if board.memory.bandwidth.is_none() {
+    if board.memory.shared_bandwidth().is_none() {
         return Some("memory.bandwidth".into());
     }
     board.components.iter().find_map(|component| {
@@ -60,8 +60,32 @@ pub(super) fn check(board: &Description) -> Checked {
         }),
     )?;
     board.components.iter().try_for_each(|component| check_component(board, component))?;
+    check_memory(board)?;
     check_rails(board)?;
     check_counters(board)
+}
+
+/// What all components draw together lies between what one draws alone and what the interface
+/// can carry.
+fn check_memory(board: &Description) -> Checked {
+    let Some(sustained) = &board.memory.sustained else { return Ok(()) };
+    let (here, all) = (sustained.span(), sustained.get_ref().bytes_per_s());
+    if let Some(peak) = board.memory.bandwidth.filter(|peak| all > peak.bytes_per_s()) {
+        let message = format!("{} is more than memory.bandwidth, {peak}", sustained.get_ref());
+        return wrong(here, "memory.sustained", message);
+    }
+    let left = all - board.memory.idle_traffic.bytes_per_s();
+    for component in &board.components {
+        if let Some(alone) = component.bandwidth.filter(|alone| alone.bytes_per_s() > left) {
+            let message = format!(
+                "{} less idle_traffic is below the {alone} that {} sustains alone",
+                sustained.get_ref(),
+                component.name()
+            );
+            return wrong(here, "memory.sustained", message);
+        }
+    }
+    Ok(())
 }
 
 fn unique<'a>(table: &str, names: impl Iterator<Item = &'a Spanned<String>>) -> Checked {
