@@ -45,8 +45,11 @@ pub struct Description {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Memory {
-    /// What all components together can draw; absent where it is not known.
+    /// What its interface can carry; absent where it is not known.
     pub bandwidth: Option<Spanned<Bandwidth>>,
+    /// What all components together draw at most, idle traffic included: less than the interface
+    /// carries, for rows, banks and refresh. Absent where it is not known.
+    pub sustained: Option<Spanned<Bandwidth>>,
     /// Energy that moves with each byte. Only the emulated board uses it.
     #[serde(default)]
     pub energy_per_byte: EnergyPerByte,
@@ -261,6 +264,14 @@ impl Default for Noise {
     fn default() -> Self {
         let conversion_clock = Spanned::new(0..0, 0.005);
         Noise { shunt: Voltage::new(10e-6), bus: Voltage::new(1e-3), conversion_clock }
+    }
+}
+
+impl Memory {
+    /// What all components together are taken to draw at most: the sustained bandwidth, or where
+    /// that is not known what the interface can carry.
+    pub fn shared_bandwidth(&self) -> Option<Bandwidth> {
+        self.sustained.as_ref().or(self.bandwidth.as_ref()).map(|known| *known.get_ref())
     }
 }
 

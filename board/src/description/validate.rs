@@ -25,7 +25,7 @@ fn wrong(span: Range<usize>, key: impl Into<String>, message: impl Into<String>)
 
 /// What an emulated board needs besides: the key that is missing, if one is.
 pub(super) fn missing_for_emulation(board: &Description) -> Option<String> {
-    if board.memory.bandwidth.is_none() {
+    if board.memory.shared_bandwidth().is_none() {
         return Some("memory.bandwidth".into());
     }
     board.components.iter().find_map(|component| {
@@ -68,6 +68,40 @@ pub(super) fn check(board: &Description) -> Checked {
     if !(0.0..=0.5).contains(clock.get_ref()) {
         let message = format!("{} is no share of a conversion; expected 0 to 0.5", clock.get_ref());
         return wrong(clock.span(), "noise.conversion_clock", message);
+    }
+    Ok(())
+}
+
+/// What all components draw together lies between what one draws alone and what the interface
+/// can carry, and leaves more than the idle traffic.
+fn check_memory(board: &Description) -> Checked {
+    let memory = &board.memory;
+    if let Some(peak) = memory.bandwidth.as_ref().filter(|it| *it.get_ref() <= memory.idle_traffic)
+    {
+        let message = format!(
+            "expected more than the idle traffic, {}, or none if not known",
+            memory.idle_traffic
+        );
+        return wrong(peak.span(), "memory.bandwidth", message);
+    }
+    let Some(sustained) = &memory.sustained else { return Ok(()) };
+    let (here, all) = (sustained.span(), *sustained.get_ref());
+    if let Some(peak) = memory.bandwidth.as_ref().filter(|peak| all > *peak.get_ref()) {
+        let message = format!("{all} is more than memory.bandwidth, {}", peak.get_ref());
+        return wrong(here, "memory.sustained", message);
+    }
+    let left = all.bytes_per_s() - memory.idle_traffic.bytes_per_s();
+    for component in &board.components {
+        if let Some(alone) = component.bandwidth.filter(|alone| alone.bytes_per_s() > left) {
+            let message = format!(
+                "{all} less idle_traffic is below the {alone} that {} sustains alone",
+                component.name()
+            );
+            return wrong(here, "memory.sustained", message);
+        }
+    }
+    if left <= 0.0 {
+        return wrong(here, "memory.sustained", "expected more than the idle traffic");
     }
     Ok(())
 }
@@ -202,20 +236,6 @@ fn check_component(board: &Description, component: &Component) -> Checked {
         }
     }
     Ok(())
-}
-
-fn check_memory(board: &Description) -> Checked {
-    let memory = &board.memory;
-    match &memory.bandwidth {
-        Some(bandwidth) if *bandwidth.get_ref() <= memory.idle_traffic => {
-            let message = format!(
-                "expected more than the idle traffic, {}, or none if not known",
-                memory.idle_traffic
-            );
-            wrong(bandwidth.span(), "memory.bandwidth", message)
-        }
-        _ => Ok(()),
-    }
 }
 
 fn check_rails(board: &Description) -> Checked {

@@ -6,6 +6,28 @@
 //! the others divide. Power on a rail is its idle power, plus the dynamic power of the busy
 //! components on it, plus the energy of the bytes that move. All three are constant between two
 //! events, so joules and bytes are exact.
+//!
+//! # Contention
+//!
+//! Components that run at once meet in two places, the memory and the cluster that drives
+//! accelerators. Let component *i* run a layer of compute time `c` and `b` DRAM bytes, let `B` be
+//! the bandwidth it sustains alone, and `d` the shares of it that the busy accelerators it drives
+//! take. It wants, is given, and progresses at
+//!
+//! ```text
+//! want[i]  = min(b[i] / (c[i] / (1 - d[i])), B[i])
+//! share    = max_min_fair(want, S - idle)
+//! rate[i]  = 1 / max(c[i] / (1 - d[i]), b[i] / share[i])      layers a second
+//! ```
+//!
+//! once its dispatch time is over, during which it moves no bytes. `S`, `memory.sustained` of
+//! the description, is what all components draw together at most; it is never less than what one
+//! draws alone, so a component that has the board to itself keeps its own throughput.
+//!
+//! `tests/contention.rs` of the workspace compares this with the study's co-execution throughputs
+//! (its Table II). Two more effects were tried there and left out, as networks that were not
+//! fitted were predicted no better with them: accelerators whose dispatch waits for a driver that
+//! computes itself, and DRAM efficiency that falls with the number of masters that interleave.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -83,7 +105,7 @@ struct Flow {
 pub struct Fluid {
     now_ns: u64,
     components: Vec<Component>,
-    memory_bandwidth: f64,
+    shared_bandwidth: f64,
     joules_per_byte: f64,
     memory_rail: Option<usize>,
     idle_bytes_per_s: f64,
@@ -126,11 +148,10 @@ impl Fluid {
         Fluid {
             now_ns,
             components,
-            memory_bandwidth: board
+            shared_bandwidth: board
                 .memory
-                .bandwidth
-                .as_ref()
-                .map_or(0.0, |known| known.get_ref().bytes_per_s()),
+                .shared_bandwidth()
+                .map_or(0.0, |known| known.bytes_per_s()),
             joules_per_byte: board.memory.energy_per_byte.joules_per_byte(),
             memory_rail,
             idle_bytes_per_s,
@@ -141,6 +162,11 @@ impl Fluid {
             idle_bytes: 0.0,
             done: Vec::new(),
         }
+    }
+
+    /// The present.
+    pub fn now_ns(&self) -> u64 {
+        self.now_ns
     }
 
     /// Queues one image's work on a component.
@@ -315,7 +341,7 @@ impl Fluid {
                 (bytes / compute_s.max(f64::MIN_POSITIVE)).min(component.bandwidth)
             })
             .collect();
-        max_min_fair(&wants, (self.memory_bandwidth - self.idle_bytes_per_s).max(0.0))
+        max_min_fair(&wants, (self.shared_bandwidth - self.idle_bytes_per_s).max(0.0))
     }
 
     fn flow(&self, index: usize, loads: &[f64], shares: &[f64]) -> Flow {

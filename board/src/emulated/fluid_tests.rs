@@ -3,6 +3,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
+use crate::description::DescriptionError;
 use crate::emulated::work::LayerWork;
 
 const BOARD: &str = r#"
@@ -49,7 +50,17 @@ driver = { component = "cpu", share = 0.25 }
 "#;
 
 fn fluid() -> Fluid {
-    Fluid::new(&Description::parse(BOARD, Path::new("test.toml")).unwrap(), 0)
+    Fluid::new(&described(BOARD).unwrap(), 0)
+}
+
+fn described(text: &str) -> Result<Description, DescriptionError> {
+    Description::parse(text, Path::new("test.toml"))
+}
+
+/// The board with a memory that sustains less than its interface carries.
+fn sustaining(bandwidth: &str) -> String {
+    let wide = "bandwidth = \"10 GB/s\"";
+    BOARD.replacen(wide, &format!("{wide}\nsustained = \"{bandwidth}\""), 1)
 }
 
 fn work(layers: &[(f64, f64, f64)]) -> Arc<Work> {
@@ -103,6 +114,38 @@ fn two_that_want_all_the_memory_get_half_each() {
     for job in [JobId(1), JobId(2)] {
         let done = fluid.take(job).unwrap();
         assert!(close(done.image.end_ns as f64 * 1e-9, 1.0), "{done:?}");
+    }
+}
+
+#[test]
+fn what_the_memory_sustains_binds_two_and_not_one() {
+    let mut fluid = Fluid::new(&described(&sustaining("8 GB/s")).unwrap(), 0);
+    fluid.submit(0, JobId(1), work(&[(0.0, 1e-9, 8e9)]));
+    drain(&mut fluid);
+    let alone = fluid.take(JobId(1)).unwrap();
+    assert!(close(alone.image.end_ns as f64 * 1e-9, 1.0), "{alone:?}");
+    for component in 0..2 {
+        fluid.submit(component, JobId(2 + component as u64), work(&[(0.0, 1e-9, 8e9)]));
+    }
+    drain(&mut fluid);
+    let shared = fluid.take(JobId(2)).unwrap();
+    let seconds = (shared.image.end_ns - shared.image.start_ns) as f64 * 1e-9;
+    assert!(close(seconds, 2.0), "half of 8 GB/s each: {seconds}");
+}
+
+#[test]
+fn a_memory_sustains_what_one_component_draws_and_no_more_than_its_interface_carries() {
+    for (bandwidth, expected) in [
+        (
+            "7 GB/s",
+            "test.toml:6: memory.sustained: 7 GB/s less idle_traffic is below the 8 GB/s that cpu sustains alone",
+        ),
+        (
+            "11 GB/s",
+            "test.toml:6: memory.sustained: 11 GB/s is more than memory.bandwidth, 10 GB/s",
+        ),
+    ] {
+        assert_eq!(described(&sustaining(bandwidth)).unwrap_err().to_string(), expected);
     }
 }
 
