@@ -20,6 +20,7 @@ mod interruption;
 mod networks;
 mod out_directory;
 mod ownership;
+mod prediction;
 mod privileges;
 mod recording;
 mod sensors;
