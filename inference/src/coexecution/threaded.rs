@@ -82,16 +82,15 @@ fn supervise<T>(
     let mut state = shared.lock();
     loop {
         let now_ns = monotonic_ns();
-        let mut work_came = false;
         while let Some(task) = state.ledger.admit(now_ns) {
             stream.push(task);
-            work_came = true;
         }
         while let Some(task) = state.ledger.expire(now_ns) {
             returned.push(task);
-            work_came = true;
         }
-        if work_came {
+        // Not only for new tasks: one that others were left to do may be wanted now that a
+        // component is out.
+        if state.ledger.has_more_to_ask() {
             shared.work.notify_all();
         }
         if let Some(delivered) = state.ledger.deliver(now_ns) {
@@ -113,7 +112,9 @@ fn supervise<T>(
         }
         let instants = [state.ledger.next_arrival_ns(), state.ledger.next_deadline_ns()];
         let until_ns = instants.into_iter().flatten().min();
+        state.watched_until_ns = until_ns.unwrap_or(u64::MAX);
         state = wait(&shared.supervisor, state, until_ns);
+        state.watched_until_ns = 0;
     }
 }
 
@@ -133,6 +134,8 @@ struct State<T> {
     ledger: Ledger<T>,
     /// Workers whose engine is made, or could not be.
     opened: usize,
+    /// When the supervisor looks for stalls again by itself; 0 when it is about to.
+    watched_until_ns: u64,
     not_opened: Option<(usize, EngineError)>,
     started: bool,
     over: bool,
@@ -142,7 +145,14 @@ impl<T> Shared<T> {
     /// The shared part, and the deques: the stream's, the supervisor's, and each worker's.
     fn new(ledger: Ledger<T>, workers: usize, window: usize) -> (Vec<Deque>, Arc<Self>) {
         let (own, deques) = Deques::new(workers + 2, window);
-        let state = State { ledger, opened: 0, not_opened: None, started: false, over: false };
+        let state = State {
+            ledger,
+            opened: 0,
+            watched_until_ns: 0,
+            not_opened: None,
+            started: false,
+            over: false,
+        };
         let shared = Shared {
             state: Mutex::new(state),
             work: Condvar::new(),
@@ -171,6 +181,17 @@ impl<T> Shared<T> {
         state.started = true;
         self.work.notify_all();
         Ok(())
+    }
+}
+
+impl<T> State<T> {
+    /// Whether the supervisor has something to do, or to watch for, sooner than it knows of. It
+    /// need not know of a result that waits for an earlier one.
+    fn needs_supervisor(&self) -> bool {
+        let deadline_ns = self.ledger.next_deadline_ns();
+        deadline_ns.is_some_and(|deadline_ns| deadline_ns < self.watched_until_ns)
+            || self.ledger.can_deliver()
+            || self.over
     }
 }
 

@@ -29,8 +29,7 @@ pub(super) fn work<T>(component: usize, shared: &Shared<T>, own: &Deque, open: O
             own.push(task);
             shared.work.notify_all();
         }
-        // The supervisor need not know of a result that waits for an earlier one.
-        if state.ledger.can_deliver() || failed || state.over || task.is_some() {
+        if failed || task.is_some() || state.needs_supervisor() {
             shared.supervisor.notify_one();
         }
         if failed {
@@ -73,7 +72,12 @@ fn next_job<T>(component: usize, shared: &Shared<T>, own: &Deque) -> Option<Job>
         // Tasks are taken under the lock, so that what the policy saw is there.
         let take = |layers: &_| shared.deques.take(layers, own);
         let until_ns = match state.ledger.assign(component, monotonic_ns(), take) {
-            Assignment::Run(job) => return Some(job),
+            Assignment::Run(job) => {
+                if state.needs_supervisor() {
+                    shared.supervisor.notify_one();
+                }
+                return Some(job);
+            }
             Assignment::Wait => None,
             Assignment::WaitUntil(at_ns) => Some(at_ns),
         };
