@@ -16,6 +16,7 @@ use crate::target::{BOARD_HELP, Target};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Lists the boards that are built in
+    #[command(after_help = "Example:\n  wattline board list")]
     List,
     /// Shows a board's components, rails and counters
     #[command(after_help = "Example:\n  wattline board show exynos5422")]

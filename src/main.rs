@@ -6,6 +6,7 @@ mod network;
 mod probe;
 mod progress;
 mod run;
+mod simulate;
 mod table;
 mod target;
 
@@ -33,15 +34,17 @@ everything up to then recorded.";
 enum Command {
     /// Runs a network on components, one after another, and records power and traffic
     Run(run::Args),
+    /// Predicts what co-execution on several components would come to, without running it
+    Simulate(simulate::Args),
     /// Turns recorded runs into joules per image, DRAM bytes and operational intensity
     Analyze(analyze::Args),
     /// Says what can be measured here, what is missing, and what to do about it
     Probe(probe::Args),
     /// Lists and shows boards
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  wattline board show exynos5422")]
     Board(board::Command),
     /// Lists, exports and inspects networks
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  wattline network inspect squeezenet")]
     Network(network::Command),
 }
 
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         .init();
     let done = match Cli::parse().command {
         Command::Run(args) => run::run(&args),
+        Command::Simulate(args) => simulate::run(&args),
         Command::Analyze(args) => analyze::run(&args),
         Command::Probe(args) => probe::run(&args),
         Command::Board(command) => board::run(&command),

@@ -15,6 +15,7 @@ use crate::table::table;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Lists the networks of the study
+    #[command(after_help = "Example:\n  wattline network list")]
     List,
     /// Writes a network as ONNX, with weights drawn from a seed
     #[command(after_help = "Example:\n  wattline network export squeezenet --out squeezenet.onnx")]

@@ -5,7 +5,8 @@ mod outputs;
 mod records;
 mod stream;
 
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -121,15 +122,18 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         update_interval_ms: Some(args.update_interval),
         ..Settings::default()
     };
+    settings.check()?;
     let model = Model::open(&args.network, args.seed)?;
     let executor = outputs::executor(args.executor.as_deref())?;
     let prepared = lane::prepare(&target, &components, &model, executor)?;
+    BundleWriter::claim(&args.out, args.overwrite)?;
     let model_record = records::model(&model, &args.network, args.seed);
     let (images, note) =
         outputs::prepare(&target, model, executor, args.seed, args.images, &prepared)?;
 
-    interrupt::install()?;
     let scene = if target.emulated {
+        // Nothing of an emulated board takes root.
+        give_up_root(&args.out);
         let board = EmulatedBoard::start(target.description.clone(), clock, args.seed)?;
         Scene::Emulated(Box::new(board))
     } else {
@@ -137,6 +141,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     };
     let attendance = attend(scene.clock());
     let inventory = Inventory::discover(&target.description, &scene.roots());
+    give_up_root(&args.out);
+    interrupt::install()?;
+    tell_missing_privileges();
     for missing in inventory.missing() {
         eprintln!("wattline: missing {missing}");
     }
@@ -150,7 +157,6 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     if let Scene::Emulated(board) = &scene {
         board.write_truth_to(bundle.table::<TruthRow>()?);
     }
-    give_up_root();
     let recorder = Recorder::start(inventory, scene.clock(), &bundle, &settings)?;
     manifest.rails = recorder.rail_records(scene.provenance());
     manifest.counters = recorder.counter_records(scene.provenance());
@@ -170,6 +176,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     };
     let ended = stage.play(prepared);
     bar.finish_and_clear();
+    if let Scene::Emulated(board) = &scene {
+        note_lag(board, &recorder);
+    }
     if matches!(ended, Ok(Ended::Interrupted)) {
         recorder.note(EventKind::Interrupted, "user", "ended by Ctrl-C or SIGTERM");
     }
@@ -213,19 +222,40 @@ fn choose<'a>(target: &'a Target, names: &[String]) -> Result<Vec<&'a Component>
     Ok(chosen)
 }
 
+/// Says so if this machine was too busy to keep the emulated board up to date.
+fn note_lag(board: &EmulatedBoard, recorder: &Recorder) {
+    /// Some ten conversions: what an ordinary hiccup does not reach.
+    const WORTH_SAYING_NS: u64 = 25_000_000;
+    let lag_ns = board.longest_lag_ns();
+    if lag_ns > WORTH_SAYING_NS {
+        let milliseconds = lag_ns / 1_000_000;
+        let detail = format!(
+            "this machine kept the emulated board waiting for {milliseconds} ms; meanwhile its sensors \
+             showed old values"
+        );
+        recorder.note(EventKind::Overrun, "emulated board", &detail);
+    }
+}
+
 /// Everything that needs root is open: keep real-time priority and locked memory, and what it
-/// takes to leave the bundle to the user behind sudo.
-fn give_up_root() {
+/// takes to write into another user's directory and leave the files to them. Threads started from
+/// now on have no more than that.
+fn give_up_root(out: &Path) {
     let mut keep = privileges::RECORDING.to_vec();
-    if std::env::var_os("SUDO_UID").is_some() {
+    let own = std::fs::metadata(out).is_ok_and(|it| it.uid() == nix::unistd::geteuid().as_raw());
+    if !own {
         keep.extend([Capability::CAP_DAC_OVERRIDE, Capability::CAP_CHOWN]);
     }
     if let Err(error) = privileges::drop_to(&keep) {
         eprintln!("wattline: {error}");
     }
-    let needed: Vec<_> = privileges::RECORDING.iter().map(Capability::to_string).collect();
-    for need in privileges::needs().iter().filter(|it| needed.contains(&it.capability)) {
-        if !need.held {
+}
+
+/// Says what recording goes without.
+fn tell_missing_privileges() {
+    let recording: Vec<_> = privileges::RECORDING.iter().map(Capability::to_string).collect();
+    for need in privileges::needs() {
+        if recording.contains(&need.capability) && !need.held {
             eprintln!("wattline: without {}: cannot {}", need.capability, need.purpose);
         }
     }

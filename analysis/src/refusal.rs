@@ -114,6 +114,20 @@ pub enum Refusal {
         /// What is allowed.
         most: f64,
     },
+    /// One stretch of the run that nobody saw is too long.
+    #[error(
+        "rail {rail}: no reading for {hole_ms:.0} ms on end, {percent:.1} % of the run, at most {most} % is allowed; something held the recorder up"
+    )]
+    Hole {
+        /// The rail.
+        rail: String,
+        /// The stretch.
+        hole_ms: f64,
+        /// Of the run's duration.
+        percent: f64,
+        /// What is allowed.
+        most: f64,
+    },
     /// Idle power is not known.
     #[error(
         "rail {rail}: {found} readings lie wholly in idle gaps, at least {least} are needed to know idle power; leave longer gaps between runs"

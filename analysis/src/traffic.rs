@@ -168,11 +168,13 @@ fn dram_counter(bundle: &BundleReader) -> Option<&CounterRecord> {
 /// Blocks with flanks, blocks alone, idle stretches.
 fn stretches(timeline: &Timeline, interval: u64) -> Vec<Stretch> {
     let flank = interval.saturating_mul(2);
-    let blocks = 0..timeline.blocks().len();
-    let flanked = blocks.clone().map(|index| timeline.expanded(index, interval, flank));
-    let alone = blocks.map(|index| timeline.expanded(index, u64::MAX, u64::MAX));
-    let plain = |(from, to)| Stretch { from, to, flanked_before: true, flanked_after: true };
-    let idle = timeline.idle(flank, interval).into_iter().map(plain);
+    let blocks = timeline.blocks();
+    let flanked = (0..blocks.len()).map(|index| timeline.expanded(index, interval, flank));
+    let stretch =
+        |from, to, flanked| Stretch { from, to, flanked_before: flanked, flanked_after: flanked };
+    let alone = blocks.iter().map(|block| stretch(block.start, block.end, false));
+    let idle = timeline.idle(flank, interval);
+    let idle = idle.into_iter().map(|(from, to)| stretch(from, to, true));
     flanked.chain(alone).chain(idle).collect()
 }
 

@@ -81,6 +81,10 @@ fn a_lost_stretch_within_a_run() {
     let mut large = tables();
     large.power.retain(|row| !(3_000 * MS..3_800 * MS).contains(&row.t_ns));
     let note = refused(&large.analysis().summary[0]);
+    assert!(note.contains("no reading for") && note.contains("on end"), "{note}");
+    let mut scattered = tables();
+    scattered.power.retain(|row| !(row.t_ns / (200 * MS)).is_multiple_of(2));
+    let note = refused(&scattered.analysis().summary[0]);
     assert!(note.contains("covered by no reading"), "{note}");
 }
 
@@ -357,7 +361,7 @@ fn the_table_reads_well() {
     let table = tables().analysis().table();
     assert!(table.starts_with("emulated Odroid XU3: "), "{table}");
     let agent = table.lines().last().unwrap();
-    assert!(agent.starts_with("agent: 2.0 % of one core over 14.5 s, 8.0 MB resident"), "{agent}");
+    assert!(agent.starts_with("agent: 2.0 % of one core (virtual clock: the emulated board's too) over 14.5 s, 8.0 MB resident"), "{agent}");
     assert!(!table.contains('\u{1b}'), "no colours");
     assert!(table.contains("error %"), "{table}");
 }

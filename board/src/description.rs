@@ -46,7 +46,7 @@ pub struct Description {
 #[serde(deny_unknown_fields)]
 pub struct Memory {
     /// What its interface can carry; absent where it is not known.
-    pub bandwidth: Option<Bandwidth>,
+    pub bandwidth: Option<Spanned<Bandwidth>>,
     /// What all components together draw at most, idle traffic included: less than the interface
     /// carries, for rows, banks and refresh. Absent where it is not known.
     pub sustained: Option<Spanned<Bandwidth>>,
@@ -68,15 +68,15 @@ pub struct Memory {
 pub struct Rail {
     /// Its name on the schematic.
     pub name: Spanned<String>,
-    /// The sensor's I2C address: the boards' device trees carry no labels.
+    /// The sensor's I2C address, of 7 bits: the boards' device trees carry no labels.
     pub i2c_address: u16,
     /// The sensor's chip, as hwmon's `name` file says it.
     pub chip: String,
     /// The shunt.
     pub shunt: Resistance,
-    /// Its voltage when idle.
+    /// Its voltage ahead of the shunt. Only the emulated board uses it.
     pub voltage: Voltage,
-    /// Its power when nothing runs.
+    /// Its power when nothing runs, idle memory traffic included. Only the emulated board uses it.
     pub idle_power: Power,
     /// The rail that contains this one. The two are never summed.
     pub inside: Option<Spanned<String>>,
@@ -199,7 +199,7 @@ pub struct Driver {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
-    /// The throughput this was fitted to.
+    /// The throughput this was fitted to, in images a second on the component alone.
     pub images_per_s: f64,
     /// Share of the peak rate that its layers reach where they are not bound by memory.
     pub efficiency: Spanned<f64>,
@@ -239,9 +239,11 @@ pub enum CounterKind {
 pub struct Port {
     /// Its name in `traffic.csv`.
     pub name: String,
-    /// Number of the interface or the block.
+    /// Number of the interface (S of a CCI-400, M of a CCI-550), or of the block among `bases`.
     pub number: u32,
-    /// The component whose traffic passes there, if it is one component's.
+    /// The component whose traffic passes there, if it is one component's. On the emulated board a
+    /// memory-side port without one passes an equal share of all traffic, and an interface of a
+    /// CCI-400 passes none.
     pub component: Option<Spanned<String>>,
 }
 
@@ -253,14 +255,15 @@ pub struct Noise {
     pub shunt: Voltage,
     /// Standard deviation of one bus sample.
     pub bus: Voltage,
-    /// Largest error of a sensor's conversion time, as a share of it.
-    pub conversion_clock: f64,
+    /// Largest error of a sensor's conversion time, as a share of it, from 0 to 0.5.
+    pub conversion_clock: Spanned<f64>,
 }
 
 impl Default for Noise {
     /// Guesses: an INA231's own LSBs are 2.5 µV and 1.25 mV; a board adds to that.
     fn default() -> Self {
-        Noise { shunt: Voltage::new(10e-6), bus: Voltage::new(1e-3), conversion_clock: 0.005 }
+        let conversion_clock = Spanned::new(0..0, 0.005);
+        Noise { shunt: Voltage::new(10e-6), bus: Voltage::new(1e-3), conversion_clock }
     }
 }
 
@@ -268,7 +271,7 @@ impl Memory {
     /// What all components together are taken to draw at most: the sustained bandwidth, or where
     /// that is not known what the interface can carry.
     pub fn shared_bandwidth(&self) -> Option<Bandwidth> {
-        self.sustained.as_ref().map(|known| *known.get_ref()).or(self.bandwidth)
+        self.sustained.as_ref().or(self.bandwidth.as_ref()).map(|known| *known.get_ref())
     }
 }
 
@@ -320,7 +323,7 @@ impl Description {
     }
 
     /// The rails whose active energy counts as a component's: its own, that of the cluster that
-    /// drives it, and the memory's. A rail inside another of them is left out.
+    /// drives it, and the memory's. A rail inside another of them, however deep, is left out.
     pub fn rails_of<'a>(&'a self, component: &'a Component) -> Vec<&'a str> {
         let driver = component
             .driver
@@ -336,11 +339,17 @@ impl Description {
             }
         }
         let listed = names.clone();
-        names.retain(|name| {
-            let outer = self.rails.iter().find(|rail| rail.name() == *name);
-            let outer = outer.and_then(|rail| rail.inside.as_ref());
-            outer.is_none_or(|outer| !listed.contains(&outer.get_ref().as_str()))
-        });
+        names.retain(|name| !self.rails_around(name).any(|outer| listed.contains(&outer)));
         names
+    }
+
+    /// The rails that contain one, from the nearest outwards.
+    fn rails_around<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
+        let around = |name: &str| {
+            let rail = self.rails.iter().find(|rail| rail.name() == name)?;
+            rail.inside.as_ref().map(|outer| outer.get_ref().as_str())
+        };
+        // A description that was not parsed was not checked for circles either.
+        std::iter::successors(around(name), move |name| around(name)).take(self.rails.len())
     }
 }

@@ -102,12 +102,9 @@ impl EmulatedBoard {
         if let Some(key) = description.missing_for_emulation() {
             return Err(EmulationError::Incomplete { board: description.name, key });
         }
-        let parent = world::home();
+        let parent = world::homes();
         let files = |source| EmulationError::Files { path: parent.clone(), source };
-        let home = tempfile::Builder::new()
-            .prefix("wattline-board-")
-            .tempdir_in(&parent)
-            .map_err(files)?;
+        let home = world::home(&parent).map_err(files)?;
         let roots = Roots {
             sysfs: home.path().join("sys"),
             procfs: home.path().join("proc"),
@@ -155,6 +152,15 @@ impl EmulatedBoard {
     /// The clock it runs on.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
+    }
+
+    /// The longest the board was behind the wall clock so far: for that long its sensors and
+    /// counters showed old values. A virtual clock waits for it.
+    pub fn longest_lag_ns(&self) -> u64 {
+        match &self.drive {
+            Drive::Wall(keeper) => keeper.longest_lag_ns(),
+            Drive::Virtual(_) => 0,
+        }
     }
 
     /// From now on writes what it knows to `table`.

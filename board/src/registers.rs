@@ -21,6 +21,8 @@ pub mod cci400 {
     pub const PMCR: usize = 0x100;
     /// Event counters (the cycle counter at 0x9000 is not among them).
     pub const COUNTERS: usize = 4;
+    /// Slave interfaces, S0 to S4.
+    pub const SLAVE_PORTS: u32 = 5;
     /// Offset of event counter `index`'s block.
     pub const fn counter(index: usize) -> usize {
         0xa000 + 0x1000 * index
@@ -29,7 +31,8 @@ pub mod cci400 {
     pub const fn slave_event(port: u32, event: u32) -> u32 {
         (port << 5) | event
     }
-    /// Read request handshakes, any. One request moves one cache line, which is an estimate.
+    /// Read request handshakes, any: the same code in revisions r0 and r1, as is the write's. One
+    /// request moves one cache line, which is an estimate.
     pub const READ_REQUEST: u32 = 0x00;
     /// Write request handshakes, any.
     pub const WRITE_REQUEST: u32 = 0x0c;
@@ -37,8 +40,9 @@ pub mod cci400 {
     pub const BYTES_PER_REQUEST: u64 = 64;
 }
 
-/// ARM CCI-550 performance monitoring. Offsets are from the PMU's own range, which starts 64 KiB
-/// into the block; PMCR stays at the block's base. [drivers/perf/arm-cci.c]
+/// ARM CCI-550 performance monitoring. Offsets are from the block's base; the counters, which the
+/// kernel's device trees give as the PMU's own range, start 64 KiB into it.
+/// [drivers/perf/arm-cci.c]
 pub mod cci550 {
     /// Bytes from the block's base to the end of its last counter.
     pub const SIZE: usize = 0x90000;
@@ -46,6 +50,8 @@ pub mod cci550 {
     pub const PMCR: usize = 0x100;
     /// Event counters; there is no cycle counter.
     pub const COUNTERS: usize = 8;
+    /// Memory master ports the event encoding has room for, M0 to M6.
+    pub const MASTER_PORTS: u32 = 7;
     /// Offset of event counter `index`'s block.
     pub const fn counter(index: usize) -> usize {
         0x10000 + 0x10000 * index
@@ -87,7 +93,7 @@ pub mod cci_counter {
 pub mod ppmu {
     /// Bytes from the block's base to the end of its last register.
     pub const SIZE: usize = 0x2000;
-    /// Control: bit 0 enables the block.
+    /// Control: bit 0 enables the block, bit 1 resets the event counters.
     pub const PMNC: usize = 0x0;
     /// Counter enable set: a bit a counter.
     pub const COUNTER_ENABLE: usize = 0x10;
@@ -95,7 +101,7 @@ pub mod ppmu {
     pub const COUNTER_DISABLE: usize = 0x20;
     /// Overflow flags.
     pub const FLAG: usize = 0x50;
-    /// Counters 0 to 2, 32 bits each.
+    /// Counters 0 to 2, 32 bits each. (The fourth, of 40 bits at 0x140 and 0x150, is not used.)
     pub const fn count(index: usize) -> usize {
         0x110 + 0x10 * index
     }

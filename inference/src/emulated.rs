@@ -6,12 +6,18 @@ use wattline_board::emulated::cache::{LayerShape, Product};
 use crate::cost::{ElementType, gemm, layer_cost};
 use crate::graph::Graph;
 
+impl From<Precision> for ElementType {
+    fn from(precision: Precision) -> Self {
+        match precision {
+            Precision::Fp32 => ElementType::F32,
+            Precision::Fp16 => ElementType::F16,
+        }
+    }
+}
+
 /// Every layer of `graph`, in order, with values stored at `precision`.
 pub fn layer_shapes(graph: &Graph, precision: Precision) -> Vec<LayerShape> {
-    let element = match precision {
-        Precision::Fp32 => ElementType::F32,
-        Precision::Fp16 => ElementType::F16,
-    };
+    let element = ElementType::from(precision);
     graph
         .layers()
         .iter()

@@ -51,6 +51,7 @@
 //! refuses, and is made by [`npu::Fp16::new`].
 
 mod clock;
+pub mod coexecution;
 pub mod cost;
 mod emulated;
 pub mod executor;

@@ -101,14 +101,10 @@ fn check_cpus(component: &Component) -> Result<()> {
 }
 
 fn layers(graph: &Graph, precision: Precision) -> Vec<Layer> {
-    let element = match precision {
-        Precision::Fp32 => ElementType::F32,
-        Precision::Fp16 => ElementType::F16,
-    };
     graph
         .layers()
         .iter()
-        .zip(layer_costs(graph, element))
+        .zip(layer_costs(graph, ElementType::from(precision)))
         .map(|(layer, cost)| Layer {
             name: layer.name.as_str().into(),
             flops: cost.flops,

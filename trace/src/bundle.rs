@@ -21,6 +21,9 @@ use crate::writer::{Table, TableWriter, lock};
 
 const MANIFEST: &str = "manifest.json";
 
+/// The manifest while it is being written.
+const UNFINISHED: &str = "manifest.json.new";
+
 /// A crash loses at most this much.
 const FLUSH_PERIOD: Duration = Duration::from_secs(1);
 
@@ -50,6 +53,23 @@ pub struct BundleWriter {
 }
 
 impl BundleWriter {
+    /// Creates the directory and makes sure that a bundle can be written there, without writing
+    /// one: for those who have long work to do before there is something to write.
+    ///
+    /// # Errors
+    /// As [`BundleWriter::create`].
+    pub fn claim(directory: &Path, overwrite: bool) -> Result<(), WriteError> {
+        let create = |path: &Path, source| WriteError::Create { path: path.to_owned(), source };
+        create_dir_all_for_invoker(directory).map_err(|source| create(directory, source))?;
+        if directory.join(MANIFEST).exists() && !overwrite {
+            return Err(WriteError::Occupied { path: directory.to_owned() });
+        }
+        let trial = directory.join(UNFINISHED);
+        create_file_for_invoker(&trial)
+            .and_then(|_| fs::remove_file(&trial))
+            .map_err(|source| create(&trial, source))
+    }
+
     /// Creates the directory, the manifest (with `complete: false`) and every table with its
     /// header, save `truth.csv`, which only an emulated board has.
     ///
@@ -61,12 +81,8 @@ impl BundleWriter {
         manifest: &Manifest,
         overwrite: bool,
     ) -> Result<Self, WriteError> {
-        create_dir_all_for_invoker(directory)
-            .map_err(|source| WriteError::Create { path: directory.to_owned(), source })?;
+        BundleWriter::claim(directory, overwrite)?;
         if directory.join(MANIFEST).exists() {
-            if !overwrite {
-                return Err(WriteError::Occupied { path: directory.to_owned() });
-            }
             remove_old_bundle(directory)?;
         }
         let mut bundle = BundleWriter {
@@ -198,7 +214,7 @@ fn remove_old_bundle(directory: &Path) -> Result<(), WriteError> {
 
 /// Replaces the manifest at once: a reader sees the old one or the new one.
 fn write_manifest(directory: &Path, manifest: &Manifest) -> io::Result<()> {
-    let unfinished = directory.join("manifest.json.new");
+    let unfinished = directory.join(UNFINISHED);
     let mut file = create_file_for_invoker(&unfinished)?;
     let mut text = serde_json::to_string_pretty(manifest).map_err(io::Error::other)?;
     text.push('\n');

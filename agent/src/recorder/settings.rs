@@ -77,7 +77,11 @@ impl Settings {
         self.counter_rate_hz.unwrap_or(self.rate_hz.max(counter::SLOWEST_HZ))
     }
 
-    pub(super) fn check(&self) -> Result<(), StartError> {
+    /// Whether a recorder can start with these; it looks itself too.
+    ///
+    /// # Errors
+    /// [`StartError::Rate`]: a rate out of range.
+    pub fn check(&self) -> Result<(), StartError> {
         let rates = [
             ("rails", self.rate_hz, 0.01),
             ("counters", self.counter_rate_hz(), counter::SLOWEST_HZ),

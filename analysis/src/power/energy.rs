@@ -15,6 +15,8 @@ const FEWEST_WINDOWS: u64 = 5;
 /// conversion now and then, each a hole of one window that the interval carries; where a quarter
 /// is missing, holes are no accident and may follow the load.
 const MOST_UNCOVERED: f64 = 25.0;
+/// Most of a run that one hole may take, in percent: nobody saw what happened there.
+const LONGEST_HOLE: f64 = 5.0;
 
 /// A rail's energy over a run and its flanks.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -92,6 +94,13 @@ fn check_readings(rail: &Rail, region: &Region, block: &Block) -> Result<(), Ref
     let percent = 100.0 * region.hole_seconds / run_seconds;
     if percent > MOST_UNCOVERED {
         return Err(Refusal::Uncovered { rail: name(), percent, most: MOST_UNCOVERED });
+    }
+    let percent = 100.0 * region.longest_hole_seconds / run_seconds;
+    // A hole of a window or two is a missed conversion, however short the run.
+    let missed = region.longest_hole_seconds <= 2.0 * rail.longest_window as f64 * 1e-9;
+    if percent > LONGEST_HOLE && !missed {
+        let hole_ms = region.longest_hole_seconds * 1e3;
+        return Err(Refusal::Hole { rail: name(), hole_ms, percent, most: LONGEST_HOLE });
     }
     let found = region.inside.count;
     if found < FEWEST_READINGS {

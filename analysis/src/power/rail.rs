@@ -24,6 +24,8 @@ pub(crate) struct Region {
     pub(crate) hole_seconds: f64,
     /// Sum of squared holes, in s².
     pub(crate) hole_squares: f64,
+    /// The longest of them.
+    pub(crate) longest_hole_seconds: f64,
     /// Sum of squared tiles, in s².
     pub(crate) tile_squares: f64,
     /// Sum of squared steps from reading to reading, in W².
@@ -201,6 +203,7 @@ impl Region {
         } else {
             self.hole_seconds += duration;
             self.hole_squares += duration * duration;
+            self.longest_hole_seconds = self.longest_hole_seconds.max(duration);
         }
     }
 

@@ -1,12 +1,13 @@
 //! What a well-formed description may still get wrong: names that lead nowhere, circles, numbers
 //! that cannot be.
 
+mod counters;
+
 use std::ops::Range;
 
 use toml::Spanned;
 
-use super::{Component, ComponentKind, CounterKind, Description};
-use crate::registers;
+use super::{Component, ComponentKind, Description};
 
 /// What is wrong, at which byte of the file.
 #[derive(Debug)]
@@ -62,28 +63,45 @@ pub(super) fn check(board: &Description) -> Checked {
     board.components.iter().try_for_each(|component| check_component(board, component))?;
     check_memory(board)?;
     check_rails(board)?;
-    check_counters(board)
+    counters::check(board)?;
+    let clock = &board.noise.conversion_clock;
+    if !(0.0..=0.5).contains(clock.get_ref()) {
+        let message = format!("{} is no share of a conversion; expected 0 to 0.5", clock.get_ref());
+        return wrong(clock.span(), "noise.conversion_clock", message);
+    }
+    Ok(())
 }
 
 /// What all components draw together lies between what one draws alone and what the interface
-/// can carry.
+/// can carry, and leaves more than the idle traffic.
 fn check_memory(board: &Description) -> Checked {
-    let Some(sustained) = &board.memory.sustained else { return Ok(()) };
-    let (here, all) = (sustained.span(), sustained.get_ref().bytes_per_s());
-    if let Some(peak) = board.memory.bandwidth.filter(|peak| all > peak.bytes_per_s()) {
-        let message = format!("{} is more than memory.bandwidth, {peak}", sustained.get_ref());
+    let memory = &board.memory;
+    if let Some(peak) = memory.bandwidth.as_ref().filter(|it| *it.get_ref() <= memory.idle_traffic)
+    {
+        let message = format!(
+            "expected more than the idle traffic, {}, or none if not known",
+            memory.idle_traffic
+        );
+        return wrong(peak.span(), "memory.bandwidth", message);
+    }
+    let Some(sustained) = &memory.sustained else { return Ok(()) };
+    let (here, all) = (sustained.span(), *sustained.get_ref());
+    if let Some(peak) = memory.bandwidth.as_ref().filter(|peak| all > *peak.get_ref()) {
+        let message = format!("{all} is more than memory.bandwidth, {}", peak.get_ref());
         return wrong(here, "memory.sustained", message);
     }
-    let left = all - board.memory.idle_traffic.bytes_per_s();
+    let left = all.bytes_per_s() - memory.idle_traffic.bytes_per_s();
     for component in &board.components {
         if let Some(alone) = component.bandwidth.filter(|alone| alone.bytes_per_s() > left) {
             let message = format!(
-                "{} less idle_traffic is below the {alone} that {} sustains alone",
-                sustained.get_ref(),
+                "{all} less idle_traffic is below the {alone} that {} sustains alone",
                 component.name()
             );
             return wrong(here, "memory.sustained", message);
         }
+    }
+    if left <= 0.0 {
+        return wrong(here, "memory.sustained", "expected more than the idle traffic");
     }
     Ok(())
 }
@@ -175,6 +193,14 @@ fn check_component(board: &Description, component: &Component) -> Checked {
     if component.kind == ComponentKind::Cpu && component.cpus.is_empty() {
         return wrong(here, key("cpus"), "a CPU cluster lists its CPUs, such as [0, 1, 2, 3]");
     }
+    let repeated = |index: &usize| component.cpus[..*index].contains(&component.cpus[*index]);
+    if let Some(index) = (0..component.cpus.len()).find(repeated) {
+        let message = format!("CPU {} is there twice", component.cpus[index]);
+        return wrong(here, key("cpus"), message);
+    }
+    if !component.frequencies.is_sorted() {
+        return wrong(here, key("frequencies"), "expected the lowest first");
+    }
     let others = board.components.iter().filter(|other| other.name() != component.name());
     for other in others {
         if let Some(cpu) = component.cpus.iter().find(|cpu| other.cpus.contains(cpu)) {
@@ -183,12 +209,25 @@ fn check_component(board: &Description, component: &Component) -> Checked {
         }
     }
     if let Some(driver) = &component.driver
+        && let name = driver.component.get_ref()
+        && board.component(name).is_none_or(|driving| driving.kind != ComponentKind::Cpu)
+    {
+        let message = format!("{name:?} is no CPU cluster; only a cluster drives others");
+        return wrong(driver.component.span(), key("driver.component"), message);
+    }
+    if let Some(driver) = &component.driver
         && !(0.0..=1.0).contains(driver.share.get_ref())
     {
         let message = format!("{} is no share; expected 0 to 1", driver.share.get_ref());
         return wrong(driver.share.span(), key("driver.share"), message);
     }
     for (network, calibration) in &component.calibration {
+        let rate = calibration.images_per_s;
+        if !(rate > 0.0 && rate.is_finite()) {
+            let message = format!("{rate} is no throughput; expected images a second above 0");
+            let key = key(&format!("calibration.{network}.images_per_s"));
+            return wrong(calibration.efficiency.span(), key, message);
+        }
         let efficiency = *calibration.efficiency.get_ref();
         if !(efficiency > 0.0 && efficiency <= 1.0) {
             let message = format!("{efficiency} is no efficiency; expected above 0 and up to 1");
@@ -208,36 +247,16 @@ fn check_rails(board: &Description) -> Checked {
         if rail.voltage.volts() <= 0.0 {
             return wrong(rail.name.span(), key("voltage"), "expected a voltage above zero");
         }
+        // The others are reserved. [I2C-bus specification, UM10204, 3.1.12]
+        if !(0x08..=0x77).contains(&rail.i2c_address) {
+            let message =
+                format!("{:#x} is no I2C address; expected 0x08 to 0x77", rail.i2c_address);
+            return wrong(rail.name.span(), key("i2c_address"), message);
+        }
         let same = |other: &&super::Rail| other.i2c_address == rail.i2c_address;
         if let Some(other) = board.rails.iter().filter(same).find(|it| it.name() != rail.name()) {
             let message = format!("{:?} has the same address", other.name());
             return wrong(rail.name.span(), key("i2c_address"), message);
-        }
-    }
-    Ok(())
-}
-
-fn check_counters(board: &Description) -> Checked {
-    for counter in &board.counters {
-        let key = |field: &str| format!("counters.{}.{field}", counter.name());
-        let here = counter.name.span();
-        let (blocks, ports) = match counter.kind {
-            // A port takes two counters, one for reads and one for writes.
-            CounterKind::Cci400 => (1, registers::cci400::COUNTERS / 2),
-            CounterKind::Cci550 => (1, registers::cci550::COUNTERS / 2),
-            CounterKind::ExynosPpmu => (counter.ports.len(), usize::MAX),
-        };
-        if counter.bases.len() != blocks || counter.bases.is_empty() {
-            let message = format!("expected {} addresses, one a block", blocks.max(1));
-            return wrong(here, key("bases"), message);
-        }
-        if counter.ports.is_empty() || counter.ports.len() > ports {
-            let message =
-                format!("expected 1 to {ports} ports, which is what it can count at once");
-            return wrong(here, key("ports"), message);
-        }
-        if counter.bases.iter().any(|base| base % 0x1000 != 0) {
-            return wrong(here, key("bases"), "expected addresses that are multiples of 0x1000");
         }
     }
     Ok(())

@@ -4,6 +4,10 @@
 //! The player has no interrupt and sees no write as it happens; at each step it looks at what is
 //! enabled and selected and adds what was counted since the last step. Counts start just below
 //! 2^32, so that every run of any length wraps.
+//!
+//! Registers are plain memory otherwise. Overflow flags are set and never cleared: over a flag
+//! that is set, the 1 that clears it on the chip changes nothing. The reset bits of the control
+//! registers do nothing either; whoever wants a count of zero writes zero.
 
 use std::io;
 
@@ -29,10 +33,20 @@ pub(super) struct CounterPlayer {
 #[derive(Debug)]
 struct PlayedPort {
     number: u32,
-    /// The one component whose traffic passes here; else an equal share of all DRAM traffic.
-    component: Option<usize>,
+    passing: Passing,
     read: Whole,
     write: Whole,
+}
+
+/// Whose traffic passes through a port.
+#[derive(Debug, Clone, Copy)]
+enum Passing {
+    /// One component's.
+    Of(usize),
+    /// An equal share of all DRAM traffic: a port on the memory's side.
+    Share,
+    /// Nobody's: an interface of which it is not known who sits on it.
+    Nothing,
 }
 
 /// Bytes seen so far, and the whole counts among them.
@@ -76,14 +90,22 @@ impl CounterPlayer {
         };
         let windows = counter.bases.iter().map(window).collect::<io::Result<Vec<_>>>()?;
         windows.iter().for_each(|window| reset(counter.kind, window));
+        let elsewhere = match counter.kind {
+            CounterKind::Cci400 => Passing::Nothing,
+            CounterKind::Cci550 | CounterKind::ExynosPpmu => Passing::Share,
+        };
         let ports = counter
             .ports
             .iter()
             .map(|port| PlayedPort {
                 number: port.number,
-                component: port.component.as_ref().and_then(|name| {
-                    board.components.iter().position(|it| it.name() == name.get_ref())
-                }),
+                passing: port
+                    .component
+                    .as_ref()
+                    .and_then(|name| {
+                        board.components.iter().position(|it| it.name() == name.get_ref())
+                    })
+                    .map_or(elsewhere, Passing::Of),
                 read: Whole::default(),
                 write: Whole::default(),
             })
@@ -100,12 +122,13 @@ impl CounterPlayer {
             CounterKind::ExynosPpmu => ppmu::BYTES_PER_COUNT,
         } as f64;
         for (index, port) in self.ports.iter_mut().enumerate() {
-            let (read, written) = match port.component {
-                Some(component) => fluid.component_bytes(component),
-                None => {
+            let (read, written) = match port.passing {
+                Passing::Of(component) => fluid.component_bytes(component),
+                Passing::Share => {
                     let (read, written) = fluid.dram_bytes();
                     (read / ports, written / ports)
                 }
+                Passing::Nothing => (0.0, 0.0),
             };
             let read = port.read.new_counts(read, bytes_per_count);
             let written = port.write.new_counts(written, bytes_per_count);

@@ -7,10 +7,15 @@
 //! **A reader never sees half a value.** A value file is always eight bytes long: the number
 //! right-aligned, a line end where there is room. It is replaced by one copy of eight aligned
 //! bytes and read by another; kernels of 64-bit machines copy those with one load and one store.
+//!
+//! **A wish is read whole however it is written.** A driver is called with the bytes of a write; a
+//! file has to be looked at, and keeps the tail of what a shorter write went over. So the interval
+//! is shown right-aligned in twelve bytes: over these "2" reads "2 … 35", whose first word is the
+//! wish.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{FileExt, symlink};
+use std::os::unix::fs::{FileExt, MetadataExt, symlink};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -46,7 +51,8 @@ impl Hwmon {
         let device = format!("devices/platform/soc/12c60000.i2c/i2c-3/3-{:04x}", rail.i2c_address);
         let hwmon = sysfs.join(&device).join("hwmon").join(format!("hwmon{number}"));
         create_dir_all_for_invoker(&hwmon)?;
-        symlink("../..", hwmon.join("device"))?;
+        // Through i2c-3, as the kernel's own does, so that the target's text holds the address.
+        symlink(format!("../../../3-{:04x}", rail.i2c_address), hwmon.join("device"))?;
         let class = sysfs.join("class/hwmon");
         create_dir_all_for_invoker(&class)?;
         let target = format!("../../{device}/hwmon/hwmon{number}");
@@ -57,7 +63,7 @@ impl Hwmon {
         };
         text("name", format!("{}\n", rail.chip))?;
         text("shunt_resistor", format!("{}\n", (rail.shunt.ohms() * 1e6).round()))?;
-        text("update_interval", format!("{interval_ms}\n"))?;
+        text("update_interval", interval_text(interval_ms))?;
         let value = |file: &str| ValueFile::create(&hwmon.join(file), clock);
         Ok(Hwmon {
             shunt: value("in0_input")?,
@@ -72,8 +78,14 @@ impl Hwmon {
         })
     }
 
-    /// Shows a conversion.
+    /// Shows a conversion; nothing once somebody removed the files, as a device that is gone
+    /// answers no reader that still holds them open.
     pub(super) fn show(&mut self, reading: Reading) {
+        if self.bus.is_removed() {
+            return [&self.shunt, &self.bus, &self.current, &self.power]
+                .into_iter()
+                .for_each(ValueFile::fall_silent);
+        }
         self.shunt.show(reading.shunt_millivolts);
         self.bus.show(reading.bus_millivolts);
         self.current.show(reading.milliamperes);
@@ -81,15 +93,17 @@ impl Hwmon {
     }
 
     /// An interval somebody wrote since the last look. What is no number is put right again, as
-    /// the driver refuses it.
+    /// the driver refuses it; so is a wish for what there is, which would not be right-aligned.
     pub(super) fn wished_interval_ms(&mut self) -> Option<u64> {
-        let mut text = [0u8; 32];
+        let mut text = [0u8; 64];
         let read = self.update_interval.read_at(&mut text, 0).ok()?;
-        let text = std::str::from_utf8(&text[..read]).unwrap_or_default();
-        let wish = text.split_whitespace().next().and_then(|word| word.parse().ok());
-        if wish == Some(self.shown_interval_ms) {
+        let text = &text[..read];
+        if text == interval_text(self.shown_interval_ms).as_bytes() {
             return None;
         }
+        let word = text.split(u8::is_ascii_whitespace).find(|word| !word.is_empty());
+        let wish = word.and_then(|word| std::str::from_utf8(word).ok()?.parse().ok());
+        let wish = wish.filter(|&wish| wish != self.shown_interval_ms);
         if wish.is_none() {
             self.show_interval(self.shown_interval_ms);
         }
@@ -99,11 +113,16 @@ impl Hwmon {
     /// Shows the interval in force.
     pub(super) fn show_interval(&mut self, interval_ms: u64) {
         self.shown_interval_ms = interval_ms;
-        let text = format!("{interval_ms}\n");
+        let text = interval_text(interval_ms);
         // A tree somebody took away is what a vanished rail looks like: nothing to report here.
         let _ = self.update_interval.set_len(text.len() as u64);
         let _ = self.update_interval.write_all_at(text.as_bytes(), 0);
     }
+}
+
+/// The interval as `update_interval` shows it.
+fn interval_text(interval_ms: u64) -> String {
+    format!("{interval_ms:>11}\n")
 }
 
 /// A file that holds one number in eight bytes.
@@ -127,6 +146,17 @@ impl ValueFile {
             ClockKind::Wall => None,
         };
         Ok(ValueFile { file, map, shown: None })
+    }
+
+    /// Whether the file is in no directory any more. On the virtual clock nobody is in step to
+    /// remove it.
+    fn is_removed(&self) -> bool {
+        self.map.is_none() && self.file.metadata().is_ok_and(|it| it.nlink() == 0)
+    }
+
+    /// Empties a file that was removed.
+    fn fall_silent(&self) {
+        let _ = self.file.set_len(0);
     }
 
     fn show(&mut self, value: i64) {

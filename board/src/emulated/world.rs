@@ -1,11 +1,12 @@
 //! The emulated board as a [`World`]: the fluid model, and the sensors and counters that watch it.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
+use tempfile::TempDir;
 use wattline_trace::ClockKind;
 
 use super::counters::CounterPlayer;
@@ -121,8 +122,32 @@ impl World for EmulatedWorld {
     }
 }
 
-/// The directory an emulated board's files are best put in: memory, where there is a choice.
-pub(super) fn home() -> std::path::PathBuf {
+/// A directory for an emulated board's files, which goes when the board does: in memory, where
+/// there is a choice. What boards of programs that were killed left behind is removed first.
+pub(super) fn home(parent: &Path) -> io::Result<TempDir> {
+    remove_orphans(parent);
+    let prefix = format!("{PREFIX}{}-", std::process::id());
+    tempfile::Builder::new().prefix(&prefix).tempdir_in(parent)
+}
+
+/// Where such directories are made.
+pub(super) fn homes() -> PathBuf {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() }
+}
+
+/// Behind this comes the number of the process.
+const PREFIX: &str = "wattline-board-";
+
+fn remove_orphans(parent: &Path) {
+    for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let process = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
+        let process = process.and_then(|rest| rest.split('-').next()?.parse::<u32>().ok());
+        let ended = process.is_some_and(|id| !Path::new("/proc").join(id.to_string()).exists());
+        if ended {
+            // Another's directory stays, and so does one that another run is removing right now.
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
 }

@@ -1,0 +1,241 @@
+//! One prediction: solo profiles first, then the stream.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+use serde::Serialize;
+use wattline_board::clock::JobId;
+use wattline_board::description::{Component, Description};
+use wattline_board::emulated::fluid::{Completion, Fluid};
+use wattline_board::emulated::work::Work;
+use wattline_inference::coexecution::policy::PolicyKind;
+use wattline_inference::coexecution::{
+    FluidBoard, Late, Plan, Profile, Report, Settings, Source, simulate,
+};
+use wattline_inference::cost::{ElementType, graph_cost};
+use wattline_inference::graph::Graph;
+use wattline_inference::{Model, layer_shapes, zoo};
+
+/// What is to be predicted.
+#[derive(Debug, Clone)]
+pub(super) struct Question {
+    pub(super) board: Description,
+    pub(super) network: String,
+    /// Empty for all that can run the network.
+    pub(super) components: Vec<String>,
+    pub(super) policy: PolicyKind,
+    pub(super) images: u64,
+    pub(super) fps: Option<f64>,
+}
+
+/// A row of `summary.csv`: a component of the run, or `all` of them.
+///
+/// The columns of `wattline analyze` first; the model knows no interval, so that column is empty.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Row {
+    pub(super) network: String,
+    pub(super) component: String,
+    pub(super) images: u64,
+    pub(super) images_per_s: f64,
+    pub(super) joules_per_image: Option<f64>,
+    joules_per_image_ci95: Option<f64>,
+    pub(super) images_per_joule: Option<f64>,
+    gop_per_s: f64,
+    oi_theoretical: f64,
+    oi_empirical: Option<f64>,
+    pub(super) dram_bytes_per_image: Option<f64>,
+    provenance: &'static str,
+    pub(super) frames_pct: Option<f64>,
+    pub(super) latency_p50_ms: Option<f64>,
+    pub(super) latency_p99_ms: Option<f64>,
+    pub(super) efficiency_solo: Option<f64>,
+    pub(super) efficiency_oracle: Option<f64>,
+    pub(super) gain_pct: Option<f64>,
+    pub(super) board: String,
+    pub(super) policy: &'static str,
+}
+
+/// A component that takes part.
+#[derive(Debug)]
+struct Lane<'a> {
+    component: &'a Component,
+    /// Its place on the board.
+    index: usize,
+    work: Arc<Work>,
+    alone: Completion,
+}
+
+/// Predicts one stream: a row for each component, and one named `all`.
+pub(super) fn predict(question: &Question) -> Result<Vec<Row>> {
+    let board = &question.board;
+    if let Some(key) = board.missing_for_emulation() {
+        bail!("board {} cannot be simulated: its description lacks {key}", board.name);
+    }
+    let (network, graph) = open(&question.network)?;
+    let lanes = lanes(question, &network, &graph)?;
+    let mut plan = Plan {
+        policy: question.policy.policy(question.fps, transfers(board, &graph, &lanes))?,
+        profiles: lanes.iter().map(Lane::profile).collect(),
+        source: source(question),
+        settings: Settings::default(),
+    };
+    // What is modelled needs no refining: solo profiles stay what they are.
+    plan.settings.refine = 0.0;
+    let components = lanes.iter().map(|lane| (lane.index, Arc::clone(&lane.work)));
+    let mut model = FluidBoard::new(Fluid::new(board, 0), components);
+    let report = simulate(plan, &mut model, |_| ControlFlow::Continue(()))?;
+    Ok(rows(question, &network, &graph, &lanes, &report))
+}
+
+fn open(network: &str) -> Result<(String, Graph)> {
+    if zoo::names().contains(&network) {
+        return Ok((network.to_owned(), zoo::graph_structure(network)?));
+    }
+    let model = Model::open(network, 1)?;
+    Ok((model.name, model.graph))
+}
+
+fn source(question: &Question) -> Source {
+    match question.fps {
+        None => Source::Finite { images: question.images },
+        Some(fps) => Source::Camera { fps, frames: Some(question.images), late: Late::Queue },
+    }
+}
+
+fn lanes<'a>(question: &'a Question, network: &str, graph: &Graph) -> Result<Vec<Lane<'a>>> {
+    let board = &question.board;
+    for name in &question.components {
+        if board.component(name).is_none() {
+            let all: Vec<_> = board.components.iter().map(Component::name).collect();
+            bail!("--on {name}: {} has {}", board.name, all.join(", "));
+        }
+    }
+    let mut lanes = Vec::new();
+    for (index, component) in board.components.iter().enumerate() {
+        let named = question.components.iter().any(|name| name == component.name());
+        if !named && !question.components.is_empty() {
+            continue;
+        }
+        let shapes = layer_shapes(graph, component.precision);
+        match Work::plan(network, &shapes, component) {
+            Ok(work) => {
+                let work = Arc::new(work);
+                let alone = alone(board, index, &work);
+                lanes.push(Lane { component, index, work, alone });
+            }
+            Err(refused) if named => return Err(refused.into()),
+            // Not asked for by name: what cannot run it takes no part.
+            Err(_) => {}
+        }
+    }
+    if lanes.is_empty() {
+        bail!("no component of {} runs {network}", board.name);
+    }
+    Ok(lanes)
+}
+
+/// One image on a component that has the board to itself.
+fn alone(board: &Description, index: usize, work: &Arc<Work>) -> Completion {
+    let mut fluid = Fluid::new(board, 0);
+    let job = JobId(0);
+    fluid.submit(index, job, Arc::clone(work));
+    loop {
+        if let Some(done) = fluid.take(job) {
+            return done;
+        }
+        let Some(next) = fluid.next_event_ns() else {
+            unreachable!("a layer that was submitted ends")
+        };
+        fluid.advance_to(next);
+    }
+}
+
+impl Lane<'_> {
+    fn profile(&self) -> Profile {
+        let seconds: Vec<f64> = self
+            .alone
+            .layers
+            .iter()
+            .map(|layer| (layer.end_ns - layer.start_ns) as f64 * 1e-9)
+            .collect();
+        let joules = self.alone.image.active_joules.iter().sum();
+        Profile::new(self.component.name(), seconds.iter().sum(), joules).with_layers(&seconds)
+    }
+}
+
+/// Seconds to hand an image over before each layer: the activations that pass from one component
+/// to the next are written and read once, at the bandwidth of the slowest of them.
+fn transfers(board: &Description, graph: &Graph, lanes: &[Lane<'_>]) -> Vec<f64> {
+    let precision = lanes[0].component.precision;
+    let bandwidths = lanes.iter().filter_map(|lane| lane.component.bandwidth);
+    let memory = board.memory.bandwidth.as_ref().map(|it| it.get_ref().bytes_per_s());
+    let bandwidth =
+        bandwidths.map(|it| it.bytes_per_s()).chain(memory).fold(f64::INFINITY, f64::min);
+    let shapes = layer_shapes(graph, precision);
+    shapes.iter().map(|shape| 2.0 * shape.input_bytes as f64 / bandwidth).collect()
+}
+
+fn rows(
+    question: &Question,
+    network: &str,
+    graph: &Graph,
+    lanes: &[Lane<'_>],
+    report: &Report,
+) -> Vec<Row> {
+    let row = |component: &str, images: u64, work: f64, joules: f64, bytes: f64, theory: u64| {
+        let flops = graph_cost(graph, ElementType::F32).flops as f64;
+        let images_per_s = work / report.makespan_s;
+        let per_image = |value: f64| (work > 0.0).then(|| value / work);
+        Row {
+            network: network.to_owned(),
+            component: component.to_owned(),
+            images,
+            images_per_s,
+            joules_per_image: per_image(joules),
+            joules_per_image_ci95: None,
+            images_per_joule: per_image(joules).map(f64::recip),
+            gop_per_s: flops * images_per_s * 1e-9,
+            oi_theoretical: flops / theory as f64,
+            oi_empirical: per_image(bytes).map(|bytes| flops / bytes),
+            dram_bytes_per_image: per_image(bytes),
+            provenance: "emulated",
+            frames_pct: None,
+            latency_p50_ms: None,
+            latency_p99_ms: None,
+            efficiency_solo: None,
+            efficiency_oracle: None,
+            gain_pct: None,
+            board: question.board.name.clone(),
+            policy: report.policy.as_str(),
+        }
+    };
+    let theory = |lane: &Lane<'_>| {
+        graph_cost(graph, ElementType::from(lane.component.precision)).bytes_theoretical()
+    };
+    let mut rows = Vec::new();
+    let (mut all_bytes, mut all_theory) = (0.0, 0.0);
+    for (lane, part) in lanes.iter().zip(&report.components) {
+        // In a pipeline a component does a share of each image's layers.
+        let work = report.images as f64 * part.frames_pct / 100.0;
+        let bytes = work * lane.work.dram_bytes();
+        all_bytes += bytes;
+        all_theory += work * theory(lane) as f64;
+        rows.push(Row {
+            frames_pct: Some(part.frames_pct),
+            ..row(&part.name, part.images, work, part.joules, bytes, theory(lane))
+        });
+    }
+    let images = report.images;
+    let theory = all_theory / images.max(1) as f64;
+    rows.push(Row {
+        frames_pct: Some(100.0),
+        latency_p50_ms: report.latency_p50_s.map(|seconds| seconds * 1e3),
+        latency_p99_ms: report.latency_p99_s.map(|seconds| seconds * 1e3),
+        efficiency_solo: Some(report.efficiency_solo),
+        efficiency_oracle: Some(report.efficiency_oracle),
+        gain_pct: Some(report.gain_pct),
+        ..row("all", images, images as f64, report.joules(), all_bytes, theory as u64)
+    });
+    rows
+}

@@ -1,0 +1,29 @@
+//! The `wattline` command from end to end, run as a user runs it: a process, its exit status,
+//! what it prints and the files it leaves. Fakes are files and directory trees.
+//!
+//! Joules and bytes are held against `truth.csv`, which the emulated board alone writes, and
+//! images a second against Table I of the study. No test asserts how long anything takes; those
+//! that measure on the wall clock have the machine to themselves ([`place::Place::alone`]).
+
+mod bundle;
+mod place;
+mod root;
+mod running;
+
+mod accuracy;
+mod boards;
+mod damage;
+mod determinism;
+mod disk;
+mod host;
+mod interruption;
+mod networks;
+mod out_directory;
+mod ownership;
+mod prediction;
+mod privileges;
+mod recording;
+mod sensors;
+mod summary;
+mod talk;
+mod usage;
