@@ -13,6 +13,7 @@ pub mod fluid;
 mod hwmon;
 pub mod ina231;
 mod keeper;
+mod sharing;
 mod truth;
 pub mod work;
 mod world;

@@ -1,5 +1,6 @@
 //! What runs a network, and what watches it run.
 
+use crate::cost::ElementType;
 use crate::graph::{Graph, Shape, Weights};
 use crate::reference::Reference;
 use crate::tensor::Tensor;
@@ -47,6 +48,27 @@ pub enum ExecutorError {
         name: &'static str,
         /// Why, and what to do about it.
         reason: &'static str,
+    },
+    /// What the executor stands for does not support an operator.
+    #[error(
+        "not supported: layer `{layer}` is a {operator}, which `{executor}` refuses; \
+         run the network on another component"
+    )]
+    Refused {
+        /// The executor's name.
+        executor: &'static str,
+        /// The layer's name.
+        layer: String,
+        /// Its operator.
+        operator: &'static str,
+    },
+    /// A value does not fit the type that values are stored in.
+    #[error("{what} of layer `{layer}` exceed what FP16 can hold, ±65504; run the network in FP32")]
+    BeyondFp16 {
+        /// Weights, input or output.
+        what: &'static str,
+        /// The layer's name.
+        layer: String,
     },
     /// No threads to run on.
     #[error("an executor needs at least one thread")]
@@ -134,6 +156,22 @@ pub fn open(name: &str, graph: &Graph, threads: usize) -> Result<Box<dyn Executo
         "xnnpack" => open_xnnpack(graph, threads),
         name => Err(ExecutorError::Unknown { name: name.to_owned() }),
     }
+}
+
+/// The fastest executor of `graph` that this build has, with the output of every layer rounded to
+/// `storage` before the next reads it.
+pub(crate) fn open_storing(
+    graph: &Graph,
+    threads: usize,
+    storage: ElementType,
+) -> Result<Box<dyn Executor>, ExecutorError> {
+    if threads == 0 {
+        return Err(ExecutorError::NoThreads);
+    }
+    #[cfg(xnnpack)]
+    return Ok(Box::new(crate::xnnpack::Xnnpack::new(graph, threads)?.storing(storage)));
+    #[cfg(not(xnnpack))]
+    return Ok(Box::new(Reference::new(graph)?.storing(storage)));
 }
 
 #[cfg(xnnpack)]

@@ -40,11 +40,15 @@
 //! |---|---|---|
 //! | `reference` | plain Rust, slow: the oracle of the tests | always |
 //! | `xnnpack` | XNNPACK's operators, threads, SIMD: the CPU clusters | where the library is |
+//! | `npu-fp16` | FP16 as an NPU computes it, on one of the others; see [`npu`] | always |
 //!
 //! The `xnnpack` executor needs XNNPACK and pthreadpool as Debian 12 has them
 //! (`apt install libxnnpack-dev libpthreadpool-dev`). The build script looks for them where the C
 //! compiler would; `WATTLINE_XNNPACK_DIR` names another prefix, and set to nothing builds without.
 //! [`executor::available`] says what a build has, and why it lacks the rest.
+//!
+//! [`executor::open`] opens the first two; the third also wants the list of operators that the NPU
+//! refuses, and is made by [`npu::Fp16::new`].
 
 mod clock;
 pub mod coexecution;
@@ -54,6 +58,7 @@ pub mod executor;
 pub mod graph;
 mod input;
 mod model;
+pub mod npu;
 pub mod onnx;
 pub mod reference;
 mod tensor;

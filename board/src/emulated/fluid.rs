@@ -25,13 +25,14 @@
 //! draws alone, so a component that has the board to itself keeps its own throughput.
 //!
 //! `tests/contention.rs` of the workspace compares this with the study's co-execution throughputs
-//! (its Table II). Two more effects were tried there and left out, as networks that were not
-//! fitted were predicted no better with them: accelerators whose dispatch waits for a driver that
-//! computes itself, and DRAM efficiency that falls with the number of masters that interleave.
+//! (its Table II). Two more effects were tried against that table and left out, for networks that
+//! were not fitted were predicted no better with them: accelerators whose dispatch waits for a
+//! driver that computes itself, and a DRAM that sustains less the more masters interleave.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::sharing::max_min_fair;
 use super::work::Work;
 use crate::clock::JobId;
 use crate::description::Description;
@@ -414,21 +415,6 @@ impl Running {
 
 fn difference(later: &[f64], earlier: &[f64]) -> Vec<f64> {
     later.iter().zip(earlier).map(|(later, earlier)| later - earlier).collect()
-}
-
-/// Divides `capacity` so that nobody gets more than it wants, and nobody who gets less than it
-/// wants gets less than anybody else.
-fn max_min_fair(wants: &[f64], capacity: f64) -> Vec<f64> {
-    let mut shares = vec![0.0; wants.len()];
-    let mut order: Vec<usize> = (0..wants.len()).filter(|&index| wants[index] > 0.0).collect();
-    order.sort_by(|&a, &b| wants[a].total_cmp(&wants[b]));
-    let mut left = capacity;
-    for (served, &index) in order.iter().enumerate() {
-        let fair = left / (order.len() - served) as f64;
-        shares[index] = wants[index].min(fair);
-        left -= shares[index];
-    }
-    shares
 }
 
 #[cfg(test)]

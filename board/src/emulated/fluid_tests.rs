@@ -167,20 +167,6 @@ fn driving_an_accelerator_costs_its_driver() {
 }
 
 proptest! {
-    /// No share exceeds what is wanted, the sum does not exceed the capacity, and all of it is
-    /// used while anybody wants more.
-    #[test]
-    fn shares_are_max_min_fair(wants in prop::collection::vec(0.0..1e10f64, 1..6), capacity in 1e3..2e10f64) {
-        let shares = max_min_fair(&wants, capacity);
-        let given: f64 = shares.iter().sum();
-        let wanted: f64 = wants.iter().sum();
-        prop_assert!(shares.iter().zip(&wants).all(|(share, want)| share <= want));
-        prop_assert!(close(given, wanted.min(capacity)));
-        let unmet = shares.iter().zip(&wants).filter(|(share, want)| *share < *want);
-        let least_unmet = unmet.map(|(share, _)| *share).fold(f64::INFINITY, f64::min);
-        prop_assert!(shares.iter().all(|share| *share <= least_unmet * (1.0 + 1e-9)));
-    }
-
     /// Joules and bytes are conserved however work and time are cut up: a rail's energy is its
     /// idle energy and what the jobs caused, and the bytes moved are those of the layers.
     #[test]

@@ -114,6 +114,24 @@ impl Graph {
         layer.inputs.iter().map(|&tensor| self.shape(tensor)).collect()
     }
 
+    /// The same network with other constants: what `change` makes of those of each layer.
+    pub(crate) fn with_weights<E>(
+        mut self,
+        change: impl Fn(&str, &Weights) -> Result<Weights, E>,
+    ) -> Result<Self, E> {
+        for layer in &mut self.layers {
+            let (weights, bias) = match &mut layer.operator {
+                Operator::Conv2d(conv) => (&mut conv.weights, &mut conv.bias),
+                Operator::FullyConnected(dense) => (&mut dense.weights, &mut dense.bias),
+                _ => continue,
+            };
+            for constants in std::iter::once(weights).chain(bias) {
+                *constants = change(&layer.name, constants)?;
+            }
+        }
+        Ok(self)
+    }
+
     /// The number of weights and biases.
     pub fn parameters(&self) -> u64 {
         self.layers.iter().map(|layer| layer.operator.parameters()).sum()

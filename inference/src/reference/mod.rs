@@ -8,14 +8,17 @@ mod pointwise;
 mod pooling;
 
 use crate::clock::monotonic_ns;
+use crate::cost::ElementType;
 use crate::executor::{Executor, ExecutorError, LayerObserver, check_input, present};
 use crate::graph::{Graph, Layer, Operator};
+use crate::npu::half;
 use crate::tensor::Tensor;
 
 /// Runs a network in plain Rust, on one thread.
 #[derive(Debug)]
 pub struct Reference {
     graph: Graph,
+    storage: ElementType,
 }
 
 impl Reference {
@@ -34,7 +37,12 @@ impl Reference {
             present(weights, &layer.name)?;
             bias.as_ref().map(|bias| present(bias, &layer.name)).transpose()?;
         }
-        Ok(Self { graph: graph.clone() })
+        Ok(Self { graph: graph.clone(), storage: ElementType::F32 })
+    }
+
+    /// The same, with the output of every layer rounded to `storage`.
+    pub fn storing(self, storage: ElementType) -> Self {
+        Self { storage, ..self }
     }
 
     /// The output of `layer`, in channel, row, column order.
@@ -97,7 +105,10 @@ impl Executor for Reference {
             let start_ns = monotonic_ns();
             let inputs: Vec<_> =
                 layer.inputs.iter().map(|tensor| tensors[tensor.index()].as_slice()).collect();
-            let output = self.compute(layer, &inputs)?;
+            let mut output = self.compute(layer, &inputs)?;
+            if self.storage == ElementType::F16 {
+                half::round_output(&mut output, layer)?;
+            }
             tensors[layer.output.index()] = output;
             observer.layer(index, start_ns, monotonic_ns());
             for tensor in &layer.inputs {

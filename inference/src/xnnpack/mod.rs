@@ -25,8 +25,10 @@ mod plan;
 mod thread_pool;
 
 use crate::clock::monotonic_ns;
+use crate::cost::ElementType;
 use crate::executor::{Executor, ExecutorError, LayerObserver, check_input};
 use crate::graph::{AveragePool, Extent, Graph, Layer, LocalResponseNorm, Operator};
+use crate::npu::half;
 use crate::tensor::Tensor;
 use arena::{Arena, Pixels};
 use operator::Site;
@@ -38,6 +40,9 @@ use thread_pool::ThreadPool;
 pub struct Xnnpack {
     graph: Graph,
     steps: Vec<Step>,
+    /// Where each layer's output lies.
+    outputs: Vec<Pixels>,
+    storage: ElementType,
     input: Pixels,
     output: Pixels,
     // The steps point into the arena and run on the pool; fields are dropped in this order.
@@ -96,8 +101,16 @@ impl Xnnpack {
                 step(layer, &inputs, pixels(layer.output), &pool)
             })
             .collect::<Result<_, _>>()?;
+        let outputs = graph.layers().iter().map(|layer| pixels(layer.output)).collect();
         let (input, output) = (pixels(graph.input()), pixels(graph.output()));
-        Ok(Self { graph: graph.clone(), steps, input, output, pool, _arena: arena })
+        let storage = ElementType::F32;
+        let graph = graph.clone();
+        Ok(Self { graph, steps, outputs, storage, input, output, pool, _arena: arena })
+    }
+
+    /// The same, with the output of every layer rounded to `storage`.
+    pub fn storing(self, storage: ElementType) -> Self {
+        Self { storage, ..self }
     }
 
     fn run_step(&self, step: &Step, layer: &Layer) -> Result<(), ExecutorError> {
@@ -137,6 +150,9 @@ impl Executor for Xnnpack {
         for (index, (layer, step)) in self.graph.layers().iter().zip(&self.steps).enumerate() {
             let start_ns = monotonic_ns();
             self.run_step(step, layer)?;
+            if self.storage == ElementType::F16 {
+                round(self.outputs[index], layer)?;
+            }
             observer.layer(index, start_ns, monotonic_ns());
         }
         Ok(read_result(self.output))
@@ -193,6 +209,14 @@ fn copies(inputs: &[Pixels], joined: Pixels) -> Vec<(Pixels, Pixels)> {
         channel += input.shape.channels;
     }
     copies
+}
+
+/// Rounds a layer's output to FP16 where it lies.
+fn round(output: Pixels, layer: &Layer) -> Result<(), ExecutorError> {
+    (0..output.shape.pixels()).try_for_each(|pixel| {
+        // SAFETY: the arena is alive and no layer runs.
+        half::round_output(unsafe { output.channels_mut(pixel) }, layer)
+    })
 }
 
 /// NCHW → NHWC.
