@@ -23,7 +23,9 @@ use sweep::Axis;
   wattline simulate --board kirin970 --network squeezenet --on a73,a53,gpu,npu --policy steal
   wattline simulate --board kirin970 --network alexnet --sweep boards,networks,policies --out sweep
 
-Everything it prints is a model's: times, joules and bytes are called emulated.")]
+Everything it prints is a model's: times, joules and bytes are called emulated. A stream's length
+matters: a short one ends waiting for its slowest component. The study does not state its own; of
+its Table II the model is within 3.6 % at about 58 images, and 7 % at 200 (tests/contention.rs).")]
 pub(crate) struct Args {
     #[arg(long, help = BOARD_HELP)]
     board: String,
