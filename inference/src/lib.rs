@@ -48,8 +48,10 @@
 //! [`executor::available`] says what a build has, and why it lacks the rest.
 //!
 //! [`executor::open`] opens the first two; the third also wants the list of operators that the NPU
-//! refuses, and is made by [`npu::Fp16::new`].
+//! refuses, and is made by [`npu::Fp16::new`]. [`npu::Emulator`] runs images in the time of a board's
+//! model instead, and [`roofline`] measures or models what bounds a component.
 
+pub mod affinity;
 mod clock;
 pub mod coexecution;
 pub mod cost;
@@ -61,6 +63,8 @@ mod model;
 pub mod npu;
 pub mod onnx;
 pub mod reference;
+pub mod roofline;
+mod streams;
 mod tensor;
 #[cfg(xnnpack)]
 pub mod xnnpack;

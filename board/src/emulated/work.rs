@@ -112,8 +112,7 @@ impl Work {
 
     /// Time of one image on a component that has the memory to itself.
     pub fn solo_seconds(&self, component: &Component) -> f64 {
-        let bandwidth = component.bandwidth.map_or(f64::MIN_POSITIVE, |known| known.bytes_per_s());
-        self.layers.iter().map(|layer| layer.solo_seconds(bandwidth)).sum()
+        self.layers.iter().map(|layer| layer.solo_seconds(component)).sum()
     }
 
     /// DRAM bytes of one image.
@@ -128,8 +127,16 @@ impl LayerWork {
         self.read_bytes + self.write_bytes
     }
 
-    fn solo_seconds(&self, bandwidth_bytes_per_s: f64) -> f64 {
-        self.dispatch_s + self.compute_s.max(self.dram_bytes() / bandwidth_bytes_per_s)
+    /// Time its bytes take on a component that has the memory to itself.
+    pub fn moving_s(&self, component: &Component) -> f64 {
+        let bandwidth = component.bandwidth.map_or(f64::MIN_POSITIVE, |known| known.bytes_per_s());
+        self.dram_bytes() / bandwidth
+    }
+
+    /// Its time on a component that has the memory to itself: dispatch, then the longer of
+    /// computing and moving bytes.
+    pub fn solo_seconds(&self, component: &Component) -> f64 {
+        self.dispatch_s + self.compute_s.max(self.moving_s(component))
     }
 }
 

@@ -14,8 +14,11 @@
 //! - **Operators on the component's list are refused**, the first such node being named, before
 //!   anything is computed: the study could not deploy MobileNet for its depthwise convolutions.
 //!
-//! The result is that of the NPU's number format; its speed is that of the CPU underneath. An
-//! emulated NPU computes its outputs ahead of the timed run.
+//! The result is that of the NPU's number format; its speed is that of the CPU underneath. So the
+//! [`Emulator`] has its [`outputs()`] computed ahead of the timed run, and then takes for each image
+//! the time that the model of the board gives it, asleep: what runs beside it loses no more than a
+//! wake-up an image. On request it moves the bytes of each layer through real memory meanwhile, so
+//! that its neighbours and the counters feel a component that is bound by bandwidth.
 //!
 //! ```
 //! use wattline_inference::{executor::Executor, npu::Fp16, synthetic_image, zoo};
@@ -29,7 +32,13 @@
 //! # }
 //! ```
 
+mod bucket;
+mod emulator;
 pub(crate) mod half;
+mod outputs;
+mod pace;
+mod report;
+mod traffic;
 
 use std::fmt;
 
@@ -37,6 +46,11 @@ use crate::cost::ElementType;
 use crate::executor::{Executor, ExecutorError, LayerObserver, check_input, open_storing};
 use crate::graph::{Graph, Weights};
 use crate::tensor::Tensor;
+
+pub use emulator::Emulator;
+pub use outputs::{LARGEST_ERROR, Outputs, OutputsError, outputs};
+pub use report::{Report, TrafficReport, Watch};
+pub use traffic::{TrafficError, TrafficSettings};
 
 /// The executor's name.
 pub const NAME: &str = "npu-fp16";
