@@ -8,7 +8,7 @@ mod stream;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
 use wattline_agent::privileges::{self, Capability};
@@ -23,7 +23,7 @@ use wattline_trace::{BundleWriter, ClockKind, Outcome, Provenance};
 
 use crate::progress;
 use crate::target::{BOARD_HELP, Target};
-use lane::Lane;
+use lane::{Lane, Work};
 use stream::{Ended, Stage};
 
 /// What a shell reports of a program that ended on Ctrl-C.
@@ -33,9 +33,13 @@ const EXIT_INTERRUPTED: u8 = 130;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   wattline run --board emulated:exynos5422 --network squeezenet --on a15,a7,gpu --images 20 --out out/trace
+  wattline run --board host --npu-from kirin970 --network squeezenet --on cpu,npu --out out/trace
 
 On an emulated board outputs are really computed, once for each distinct input and before the
-timed part; times, joules and bytes are the board model's, and are called emulated everywhere.")]
+timed part; times, joules and bytes are the board model's, and are called emulated everywhere.
+
+An NPU of a real board is emulated beside what really runs there: it takes the model's time, from the
+cluster that drives it, and answers in FP16. No joule is given for it.")]
 pub(crate) struct Args {
     #[arg(long, help = BOARD_HELP)]
     board: Option<String>,
@@ -45,6 +49,12 @@ pub(crate) struct Args {
     /// Components, separated by commas; see `wattline board show`
     #[arg(long = "on", value_name = "COMPONENT", value_delimiter = ',', required = true)]
     components: Vec<String>,
+    /// Take the NPU of this board's description, for a board that has none
+    #[arg(long, value_name = "BOARD")]
+    npu_from: Option<String>,
+    /// Let an emulated NPU on a real board move its bytes through real memory
+    #[arg(long)]
+    npu_traffic: bool,
     /// Images on each component
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
     images: u64,
@@ -110,7 +120,10 @@ impl Scene {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let target = Target::find(args.board.as_deref())?;
+    let mut target = Target::find(args.board.as_deref())?;
+    if let Some(lender) = &args.npu_from {
+        target.borrow_npu(lender)?;
+    }
     let clock = match args.clock.as_str() {
         "virtual" if !target.emulated => bail!("--clock virtual needs an emulated board"),
         "virtual" => ClockKind::Virtual,
@@ -125,11 +138,13 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     settings.check()?;
     let model = Model::open(&args.network, args.seed)?;
     let executor = outputs::executor(args.executor.as_deref())?;
-    let prepared = lane::prepare(&target, &components, &model, executor)?;
+    let prepared = lane::prepare(&target, &components, &model, executor, args.npu_traffic)?;
+    if args.npu_traffic && !prepared.iter().any(|lane| matches!(lane.work, Work::Npu { .. })) {
+        bail!("--npu-traffic is for an NPU emulated on a real board: name one with --on");
+    }
     BundleWriter::claim(&args.out, args.overwrite)?;
     let model_record = records::model(&model, &args.network, args.seed);
-    let (images, note) =
-        outputs::prepare(&target, model, executor, args.seed, args.images, &prepared)?;
+    let ready = outputs::prepare(&target, model, executor, args.seed, args.images, &prepared)?;
 
     let scene = if target.emulated {
         // Nothing of an emulated board takes root.
@@ -161,21 +176,27 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     manifest.rails = recorder.rail_records(scene.provenance());
     manifest.counters = recorder.counter_records(scene.provenance());
     records::adopt_only_rail(&mut manifest, &target);
-    recorder.note(EventKind::Note, "outputs", &note);
+    ready.notes.iter().for_each(|note| recorder.note(EventKind::Note, "outputs", note));
 
     let bar = progress::bar("recording", args.images * prepared.len() as u64);
+    let behind = Mutex::default();
     let stage = Stage {
         scene: &scene,
         recorder: &recorder,
         spans: bundle.table::<SpanRow>()?,
         network: manifest.models[0].name.as_str().into(),
         images: args.images,
-        inputs: &images,
+        inputs: &ready.inputs,
+        npu_outputs: &ready.npu,
+        behind: &behind,
         idle_s: args.idle,
         bar: bar.clone(),
     };
     let ended = stage.play(prepared);
     bar.finish_and_clear();
+    for (component, behind) in behind.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        records::mark_behind(&mut manifest, &component, &behind);
+    }
     if let Scene::Emulated(board) = &scene {
         note_lag(board, &recorder);
     }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use wattline_board::Roots;
-use wattline_board::description::Description;
+use wattline_board::description::{Component, ComponentKind, Description, Driver};
 use wattline_board::detect::{self, Detected};
 
 /// The prefix that asks for the emulated board.
@@ -45,9 +45,72 @@ impl Target {
         Ok(Target { description, emulated, how: format!("--board {board}") })
     }
 
+    /// Takes the NPU of another board's description for one of this board's own. It hangs on no
+    /// rail, and the first CPU cluster here drives it.
+    pub(crate) fn borrow_npu(&mut self, from: &str) -> Result<()> {
+        if self.emulated {
+            bail!(
+                "--npu-from lends an NPU to a real board; an emulated one has those it describes"
+            );
+        }
+        let lender = Description::load(from).with_context(|| format!("--npu-from {from}"))?;
+        let Some(npu) = lender.components.iter().find(|it| it.kind == ComponentKind::Npu) else {
+            bail!("--npu-from {from}: {} has no component of kind npu", lender.name);
+        };
+        let own = &mut self.description.components;
+        if let Some(taken) = own.iter().find(|it| it.name() == npu.name()) {
+            bail!("--npu-from {from}: {} has a component {} itself", self.how, taken.name());
+        }
+        let cluster = own.iter().find(|it| it.kind == ComponentKind::Cpu);
+        let driver = npu.driver.clone().zip(cluster);
+        let driver =
+            driver.map(|(lent, cluster)| Driver { component: cluster.name.clone(), ..lent });
+        own.push(Component { driver, rail: None, ..npu.clone() });
+        Ok(())
+    }
+
+    /// The CPU cluster that drives a component: its own CPUs, if it is one.
+    pub(crate) fn driving_cpus<'a>(&'a self, component: &'a Component) -> &'a [u32] {
+        if component.kind == ComponentKind::Cpu {
+            return &component.cpus;
+        }
+        let driver = component.driver.as_ref();
+        let driver = driver.and_then(|it| self.description.component(it.component.get_ref()));
+        let first = || self.description.components.iter().find(|it| it.kind == ComponentKind::Cpu);
+        driver.or_else(first).map_or(&[], |cluster| &cluster.cpus)
+    }
+
+    /// Memory to go through so that none of it is still in a cache when its turn comes again, in
+    /// bytes: four times the last-level cache of the CPUs. Where neither machine nor description
+    /// knows that, it is taken to be 16 MiB.
+    pub(crate) fn beyond_caches(&self, cpus: &[u32]) -> u64 {
+        const UNKNOWN: f64 = 16.0 * 1048576.0;
+        let machine = Roots::machine();
+        let found = cpus.iter().filter_map(|&cpu| detect::last_level_cache(&machine, cpu));
+        let described = self.description.components.iter().filter(|it| it.cpus == cpus);
+        let described = described.map(|component| component.last_level_cache);
+        let largest = found.chain(described).map(|it| it.bytes()).fold(0.0, f64::max);
+        (4.0 * if largest > 0.0 { largest } else { UNKNOWN }) as u64
+    }
+
     /// The board in words; an emulated one says so.
     pub(crate) fn model(&self) -> String {
         let prefix = if self.emulated { "emulated " } else { "" };
         format!("{prefix}{}", self.description.model)
     }
+}
+
+/// A cluster some of whose CPUs are not there would be measured as if they were.
+pub(crate) fn check_online(component: &Component) -> Result<()> {
+    let online = detect::online_cpus(&Roots::machine());
+    let missing: Vec<_> = component.cpus.iter().filter(|cpu| !online.contains(cpu)).collect();
+    if !missing.is_empty() {
+        bail!(
+            "{} is CPUs {:?}, but {missing:?} of them are not online here; is this the right board? \
+             See `wattline probe`, and /sys/devices/system/cpu/cpuN/online",
+            component.name(),
+            component.cpus
+        );
+    }
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! All that was read of one bundle: which block, which rails and which provenance a run has.
 
-use wattline_trace::{Manifest, Name, Provenance};
+use wattline_trace::{ComponentRecord, Manifest, Name, Provenance, StandInRecord};
 
 use crate::conservation::balance;
 use crate::power::energy::{RailEnergy, measure};
@@ -97,9 +97,17 @@ impl Recording<'_> {
     }
 
     fn listed_rails(&self, run: usize) -> &[String] {
-        let component = &self.spans.runs[run].component;
-        let mut components = self.manifest.components.iter();
-        components.find(|known| component == known.name.as_str()).map_or(&[], |c| &c.rails)
+        self.component(run).map_or(&[], |component| &component.rails)
+    }
+
+    fn component(&self, run: usize) -> Option<&ComponentRecord> {
+        let name = &self.spans.runs[run].component;
+        self.manifest.components.iter().find(|known| name == known.name.as_str())
+    }
+
+    /// How a run's component was emulated on a real board, if it was.
+    pub(crate) fn stand_in(&self, run: usize) -> Option<&StandInRecord> {
+        self.component(run)?.stand_in.as_ref()
     }
 
     /// What a rail is to a run. A rail inside another counted one is not counted again.

@@ -36,6 +36,20 @@ pub enum Refusal {
         /// The component.
         component: String,
     },
+    /// The component was emulated on a board that is not.
+    #[error("{component} was emulated on a real board: no sensor read its energy")]
+    StandInEnergy {
+        /// The component.
+        component: String,
+    },
+    /// The component was emulated on a board that is not, and moved no bytes.
+    #[error(
+        "{component} was emulated on a real board and moved no bytes: no counter saw its DRAM traffic"
+    )]
+    StandInTraffic {
+        /// The component.
+        component: String,
+    },
     /// A rail of the component was not recorded.
     #[error("rail {rail} was not recorded")]
     RailNotRecorded {

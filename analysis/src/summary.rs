@@ -23,11 +23,7 @@ pub(crate) fn row(recording: &Recording<'_>, index: usize) -> SummaryRow {
         &mut refusals,
     );
     let energy = known(active_energy(recording, index), &sound, &mut refusals);
-    let bytes = known(
-        recording.block(index).and_then(|(block, at)| recording.traffic.bytes(block, at)),
-        &sound,
-        &mut refusals,
-    );
+    let bytes = known(dram_bytes(recording, index), &sound, &mut refusals);
     let flops = known(work.flops.ok_or(Refusal::NoFlops), &sound, &mut refusals);
     let theoretical = known(work.bytes.ok_or(Refusal::NoTheoreticalBytes), &sound, &mut refusals);
     let joules_per_image = energy.map(|(joules, _)| joules / images);
@@ -47,7 +43,7 @@ pub(crate) fn row(recording: &Recording<'_>, index: usize) -> SummaryRow {
         truth: None,
         bundle: recording.name.clone(),
         refusals,
-        remarks: remarks(run),
+        remarks: remarks(recording, index),
     };
     hold_against_truth(&mut row, recording, index);
     row
@@ -99,6 +95,10 @@ fn known<T>(
 /// Active joules of a run over its component's rails, and half of their 95 % interval.
 fn active_energy(recording: &Recording<'_>, index: usize) -> Result<(f64, f64), Refusal> {
     recording.block(index)?;
+    if recording.stand_in(index).is_some() {
+        let component = recording.spans.runs[index].component.to_string();
+        return Err(Refusal::StandInEnergy { component });
+    }
     let counted = recording.counted_rails(index);
     if counted.is_empty() {
         let component = recording.spans.runs[index].component.to_string();
@@ -120,13 +120,28 @@ fn active_energy(recording: &Recording<'_>, index: usize) -> Result<(f64, f64), 
     Ok((joules, half_width))
 }
 
-fn remarks(run: &Run) -> Vec<String> {
-    let filled = run.stream_seconds() / seconds(run.start, run.end);
-    if !run.whole || run.images.is_empty() || filled >= LEAST_FILLED || filled.is_nan() {
-        return vec![];
+/// DRAM bytes of a run above idle traffic.
+fn dram_bytes(recording: &Recording<'_>, index: usize) -> Result<f64, Refusal> {
+    if recording.stand_in(index).is_some_and(|stand_in| !stand_in.moves_bytes) {
+        let component = recording.spans.runs[index].component.to_string();
+        return Err(Refusal::StandInTraffic { component });
     }
-    let percent = 100.0 * filled;
-    vec![format!("images fill {percent:.1} % of the run; joules and bytes are of all of it")]
+    let (block, at) = recording.block(index)?;
+    recording.traffic.bytes(block, at)
+}
+
+fn remarks(recording: &Recording<'_>, index: usize) -> Vec<String> {
+    let run = &recording.spans.runs[index];
+    let behind = recording.stand_in(index).and_then(|stand_in| stand_in.behind.clone());
+    let mut remarks = Vec::from_iter(behind);
+    let filled = run.stream_seconds() / seconds(run.start, run.end);
+    if run.whole && !run.images.is_empty() && filled < LEAST_FILLED {
+        let percent = 100.0 * filled;
+        let remark =
+            format!("images fill {percent:.1} % of the run; joules and bytes are of all of it");
+        remarks.push(remark);
+    }
+    remarks
 }
 
 fn hold_against_truth(row: &mut SummaryRow, recording: &Recording<'_>, index: usize) {

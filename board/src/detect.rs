@@ -9,7 +9,7 @@ use crate::description::{
     Component, ComponentKind, Description, DescriptionError, Memory, Noise, Peak, Precision,
     builtin_names,
 };
-use crate::quantity::Frequency;
+use crate::quantity::{Capacity, Frequency};
 use crate::roots::Roots;
 
 /// A board and how it was recognised.
@@ -111,6 +111,18 @@ pub fn online_cpus(roots: &Roots) -> Vec<u32> {
         .unwrap_or_else(|| vec![0])
 }
 
+/// The largest cache of a CPU, the one before the memory; none if the machine does not say.
+pub fn last_level_cache(roots: &Roots, cpu: u32) -> Option<Capacity> {
+    let caches = roots.sysfs.join(format!("devices/system/cpu/cpu{cpu}/cache"));
+    let size = |index: usize| {
+        let size = text(&caches.join(format!("index{index}/size")))?;
+        let kibibytes: f64 = size.strip_suffix('K')?.parse().ok()?;
+        Some(Capacity::new(kibibytes * 1024.0))
+    };
+    // The kernel numbers them from zero without gaps.
+    (0..).map_while(size).max_by(|a, b| a.bytes().total_cmp(&b.bytes()))
+}
+
 /// Parses the kernel's list format, such as `0-3,6`.
 fn parse_cpu_list(list: &str) -> Option<Vec<u32>> {
     const MOST: usize = 4096;
@@ -189,6 +201,18 @@ mod tests {
         assert_eq!((board.name.as_str(), board.model.as_str()), ("host", "Some Board"));
         assert_eq!(board.components[0].cpus, [0, 1, 2, 5]);
         assert_eq!(board.components[0].frequencies[0].hertz(), 200e6);
+    }
+
+    #[test]
+    fn the_last_level_cache_is_the_largest() {
+        let (_directory, roots) = machine();
+        assert_eq!(last_level_cache(&roots, 0), None);
+        for (index, size) in [(0, "32K"), (1, "32K"), (2, "512K"), (3, "32768K")] {
+            let cache = roots.sysfs.join(format!("devices/system/cpu/cpu0/cache/index{index}"));
+            fs::create_dir_all(&cache).unwrap();
+            fs::write(cache.join("size"), format!("{size}\n")).unwrap();
+        }
+        assert_eq!(last_level_cache(&roots, 0), Some(Capacity::new(32.0 * 1048576.0)));
     }
 
     #[test]

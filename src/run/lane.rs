@@ -3,16 +3,15 @@
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use wattline_board::Roots;
 use wattline_board::description::{Component, ComponentKind, Precision};
-use wattline_board::detect;
 use wattline_board::emulated::work;
 use wattline_inference::cost::{ElementType, layer_costs};
 use wattline_inference::graph::Graph;
+use wattline_inference::npu::{self, TrafficSettings};
 use wattline_inference::{Model, layer_shapes};
 use wattline_trace::Name;
 
-use crate::target::Target;
+use crate::target::{Target, check_online};
 
 /// A component and what it will run.
 #[derive(Debug)]
@@ -31,6 +30,8 @@ pub(super) enum Work {
     Emulated(Arc<work::Work>),
     /// An executor on the component's own CPUs.
     Cpus { graph: Graph, executor: &'static str },
+    /// The NPU emulator, in the time that the model gives it, beside what really runs.
+    Npu { work: work::Work, driving_cpus: Vec<u32>, traffic: Option<TrafficSettings> },
 }
 
 /// What a layer's span says.
@@ -56,6 +57,7 @@ pub(super) fn prepare(
     components: &[&Component],
     model: &Model,
     executor: &'static str,
+    npu_traffic: bool,
 ) -> Result<Vec<Lane>> {
     components
         .iter()
@@ -66,8 +68,13 @@ pub(super) fn prepare(
                     Work::Emulated(Arc::new(work::Work::plan(&model.name, &shapes, component)?))
                 }
                 false if component.kind == ComponentKind::Cpu => {
-                    check_cpus(component)?;
+                    check_online(component)?;
                     Work::Cpus { graph: model.graph.clone(), executor }
+                }
+                false if component.kind == ComponentKind::Npu => {
+                    let shapes = layer_shapes(&model.graph, component.precision);
+                    let work = work::Work::plan(&model.name, &shapes, component)?;
+                    npu(target, component, work, npu_traffic)?
                 }
                 false => bail!(
                     "no executor runs on the {} of a real board yet; choose a CPU cluster, or emulated:{}",
@@ -78,6 +85,10 @@ pub(super) fn prepare(
             let executor = match work {
                 Work::Emulated(_) => format!("emulated (outputs by {executor})"),
                 Work::Cpus { .. } => executor.to_owned(),
+                Work::Npu { traffic: None, .. } => format!("emulated (outputs by {})", npu::NAME),
+                Work::Npu { .. } => {
+                    format!("emulated (outputs by {}, moving real bytes)", npu::NAME)
+                }
             };
             let layers = layers(&model.graph, component.precision);
             Ok(Lane { component: component.clone(), executor, layers, work })
@@ -85,19 +96,19 @@ pub(super) fn prepare(
         .collect()
 }
 
-/// A cluster some of whose CPUs are not there would be measured as if they were.
-fn check_cpus(component: &Component) -> Result<()> {
-    let online = detect::online_cpus(&Roots::machine());
-    let missing: Vec<_> = component.cpus.iter().filter(|cpu| !online.contains(cpu)).collect();
-    if !missing.is_empty() {
-        bail!(
-            "{} is CPUs {:?}, but {missing:?} of them are not online here; is this the right board? \
-             See `wattline probe`, and /sys/devices/system/cpu/cpuN/online",
-            component.name(),
-            component.cpus
-        );
-    }
-    Ok(())
+/// An NPU that a real board lacks, or keeps for others: emulated from the cluster that drives it.
+fn npu(target: &Target, component: &Component, work: work::Work, traffic: bool) -> Result<Work> {
+    let name = component.name();
+    let Some(bandwidth) = component.bandwidth.filter(|_| component.peak_rate().is_some()) else {
+        bail!("{name} cannot be emulated: its description lacks peak or bandwidth");
+    };
+    let driving_cpus = target.driving_cpus(component).to_vec();
+    let traffic = traffic.then(|| TrafficSettings {
+        working_set_bytes: target.beyond_caches(&driving_cpus),
+        cpus: driving_cpus.clone(),
+        bandwidth_bytes_per_s: bandwidth.bytes_per_s(),
+    });
+    Ok(Work::Npu { work, driving_cpus, traffic })
 }
 
 fn layers(graph: &Graph, precision: Precision) -> Vec<Layer> {

@@ -8,6 +8,7 @@ use wattline_inference::Model;
 use wattline_inference::cost::{ElementType, graph_cost};
 use wattline_trace::{
     BoardRecord, ClockRecord, ComponentRecord, Manifest, ModelRecord, Provenance, SCHEMA_VERSION,
+    StandInRecord,
 };
 
 use super::Args;
@@ -71,13 +72,24 @@ pub(super) fn manifest(
 pub(super) fn adopt_only_rail(manifest: &mut Manifest, target: &Target) {
     if let ([only], true) = (&manifest.rails[..], target.description.rails.is_empty()) {
         let name = only.name.clone();
-        manifest.components.iter_mut().for_each(|it| it.rails = vec![name.clone()]);
+        let really_ran = manifest.components.iter_mut().filter(|it| it.stand_in.is_none());
+        really_ran.for_each(|it| it.rails = vec![name.clone()]);
     }
 }
 
 fn component(target: &Target, lane: &Lane) -> ComponentRecord {
     let component = &lane.component;
-    let rails = target.description.rails_of(component);
+    let stand_in = match &lane.work {
+        Work::Npu { traffic, .. } => {
+            Some(StandInRecord { moves_bytes: traffic.is_some(), behind: None })
+        }
+        Work::Emulated(_) | Work::Cpus { .. } => None,
+    };
+    // What a rail reads while an emulator stands in for a component is of the emulator.
+    let rails = match &stand_in {
+        Some(_) => Vec::new(),
+        None => target.description.rails_of(component),
+    };
     ComponentRecord {
         name: component.name().to_owned(),
         kind: component.kind.as_str().to_owned(),
@@ -86,9 +98,18 @@ fn component(target: &Target, lane: &Lane) -> ComponentRecord {
         peak_flops_per_s: component.peak_rate().map(|peak| peak.flops_per_s()),
         bandwidth_bytes_per_s: component.bandwidth.map(|known| known.bytes_per_s()),
         provenance: match lane.work {
-            Work::Emulated(_) => Provenance::Emulated,
+            Work::Emulated(_) | Work::Npu { .. } => Provenance::Emulated,
             Work::Cpus { .. } => Provenance::Measured,
         },
+        stand_in,
+    }
+}
+
+/// Marks a component whose emulator did not keep its pace.
+pub(super) fn mark_behind(manifest: &mut Manifest, component: &str, behind: &str) {
+    let records = manifest.components.iter_mut().filter(|it| it.name == component);
+    for stand_in in records.filter_map(|it| it.stand_in.as_mut()) {
+        stand_in.behind = Some(behind.to_owned());
     }
 }
 

@@ -1,19 +1,19 @@
 //! The timed part: idle, a component's images, idle, the next component's.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use indicatif::ProgressBar;
-use nix::sched::{CpuSet, sched_setaffinity};
-use nix::unistd::Pid;
 use wattline_agent::{Recorder, interrupt};
 use wattline_board::emulated::{EmulatedBoard, Flight, work};
+use wattline_inference::affinity::bind;
 use wattline_inference::executor::{self, LayerObserver};
 use wattline_inference::graph::Graph;
+use wattline_inference::npu::{Emulator, Report};
 use wattline_inference::{Tensor, monotonic_ns};
-use wattline_trace::rows::{SpanKind, SpanRow};
+use wattline_trace::rows::{EventKind, SpanKind, SpanRow};
 use wattline_trace::{Name, TableWriter, WriteError};
 
 use super::Scene;
@@ -39,6 +39,9 @@ pub(super) struct Stage<'a> {
     pub(super) network: Name,
     pub(super) images: u64,
     pub(super) inputs: &'a [Tensor],
+    pub(super) npu_outputs: &'a Arc<[Tensor]>,
+    /// Emulators that did not keep their pace: component, and by how much.
+    pub(super) behind: &'a Mutex<Vec<(String, String)>>,
     pub(super) idle_s: f64,
     pub(super) bar: ProgressBar,
 }
@@ -74,6 +77,7 @@ impl Stage<'_> {
             let ran = match (&lane.work, self.scene) {
                 (Work::Emulated(work), Scene::Emulated(board)) => run.emulated(board, work),
                 (Work::Cpus { graph, executor }, _) => run.on_cpus(graph, executor),
+                (Work::Npu { .. }, _) => run.on_npu(),
                 (Work::Emulated(_), Scene::Machine(_)) => {
                     unreachable!("emulated work is planned for emulated boards alone")
                 }
@@ -88,6 +92,18 @@ impl Stage<'_> {
     /// Whether the user or a failing recorder wants an end.
     fn over(&self) -> bool {
         interrupt::interrupted() || self.recorder.failure().is_some()
+    }
+
+    /// Tells how an emulator kept its pace: to the user and in events.csv, and if it did not, for
+    /// the manifest too.
+    fn tell_pace(&self, component: &str, report: &Report) {
+        eprintln!("wattline: {component}: emulated: {report}");
+        self.recorder.note(EventKind::Note, component, &format!("emulated: {report}"));
+        let Some(behind) = report.behind() else { return };
+        eprintln!("wattline: {component}: {behind}");
+        self.recorder.note(EventKind::Note, component, &behind);
+        let mut marks = self.behind.lock().unwrap_or_else(PoisonError::into_inner);
+        marks.push((component.to_owned(), behind));
     }
 
     /// Rests, in steps short enough to notice a Ctrl-C.
@@ -154,6 +170,37 @@ impl<'a> Run<'a> {
         })
     }
 
+    /// Runs images on the NPU emulator, from the cluster that drives it.
+    fn on_npu(&mut self) -> Result<()> {
+        let Work::Npu { work, driving_cpus, traffic } = &self.lane.work else { return Ok(()) };
+        let outputs = Arc::clone(self.stage.npu_outputs);
+        let mut emulator = Emulator::new(work, &self.lane.component, outputs);
+        if let Some(traffic) = traffic {
+            emulator = emulator.moving(traffic.clone())?;
+        }
+        let watch = emulator.watch();
+        let stream = || {
+            bind(driving_cpus)?;
+            let mut layers = LayerTimes(Vec::with_capacity(work.layers.len()));
+            for image in 0..self.stage.images {
+                if self.stage.over() {
+                    break;
+                }
+                layers.0.clear();
+                let ((start_ns, end_ns), _) = emulator.run_image(image, &mut layers);
+                self.image(start_ns, end_ns, layers.0.iter().copied())?;
+            }
+            drop(emulator);
+            Ok(())
+        };
+        let ran = std::thread::scope(|scope| match scope.spawn(stream).join() {
+            Ok(ran) => ran,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        self.stage.tell_pace(self.lane.component.name(), &watch.report());
+        ran
+    }
+
     /// Writes the spans of an image and its layers.
     fn image(
         &mut self,
@@ -207,16 +254,6 @@ impl<'a> Run<'a> {
             bytes_theoretical: bytes_theoretical * self.images,
         })
     }
-}
-
-/// Keeps the calling thread, and those it starts, on these CPUs.
-fn bind(cpus: &[u32]) -> Result<()> {
-    let mut set = CpuSet::new();
-    for &cpu in cpus {
-        set.set(cpu as usize).with_context(|| format!("CPU {cpu} is beyond what Linux counts"))?;
-    }
-    sched_setaffinity(Pid::from_raw(0), &set)
-        .with_context(|| format!("cannot run on CPUs {cpus:?}; are they online?"))
 }
 
 /// When each layer of an image ran.

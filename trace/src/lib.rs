@@ -27,7 +27,7 @@ pub use bundle::{BundleReader, BundleWriter, Outcome};
 pub use error::{ReadError, WriteError};
 pub use manifest::{
     BoardRecord, ClockKind, ClockRecord, ComponentRecord, CounterRecord, Manifest, ModelRecord,
-    Provenance, RailRecord, SCHEMA_VERSION,
+    Provenance, RailRecord, SCHEMA_VERSION, StandInRecord,
 };
 pub use name::Name;
 pub use ownership::{create_dir_all_for_invoker, create_file_for_invoker};

@@ -164,6 +164,21 @@ pub struct ComponentRecord {
     pub bandwidth_bytes_per_s: Option<f64>,
     /// Where its times come from.
     pub provenance: Provenance,
+    /// How it was emulated beside components that really ran; none where it really ran too, or
+    /// where the whole board is emulated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stand_in: Option<StandInRecord>,
+}
+
+/// A component that a real board does not have, or that cannot be reached there: an emulator stood
+/// in for it. What rails read meanwhile is of the emulator, so no joule of it is given.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StandInRecord {
+    /// Whether it moved the bytes of its layers through real memory; if not, what DRAM counters
+    /// saw meanwhile is not of it.
+    pub moves_bytes: bool,
+    /// By how much the machine did not keep its pace; none if it did.
+    pub behind: Option<String>,
 }
 
 /// A network.

@@ -175,6 +175,7 @@ impl Scene {
             peak_flops_per_s: None,
             bandwidth_bytes_per_s: None,
             provenance: Provenance::Measured,
+            stand_in: None,
         };
         Manifest {
             schema: SCHEMA_VERSION,
