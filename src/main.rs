@@ -5,6 +5,7 @@ mod board;
 mod network;
 mod probe;
 mod progress;
+mod roofline;
 mod run;
 mod simulate;
 mod table;
@@ -26,6 +27,7 @@ const EXAMPLES: &str = "Examples:
   wattline probe                          what this machine can measure, and what is missing
   wattline run --board emulated:exynos5422 --network squeezenet --on a15,a7,gpu --out out/trace
   wattline analyze out/trace --out out    joules, bytes and intensities of that run
+  wattline roofline --board host          what this machine's arithmetic and memory can do at most
 
 Exit status: 0 done; 1 failed, and said why; 2 wrong usage; 130 ended early by Ctrl-C, with
 everything up to then recorded.";
@@ -38,6 +40,8 @@ enum Command {
     Simulate(simulate::Args),
     /// Turns recorded runs into joules per image, DRAM bytes and operational intensity
     Analyze(analyze::Args),
+    /// Measures what bounds a component here, or shows what bounds a network's layers by the model
+    Roofline(roofline::Args),
     /// Says what can be measured here, what is missing, and what to do about it
     Probe(probe::Args),
     /// Lists and shows boards
@@ -60,6 +64,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Analyze(args) => analyze::run(&args),
+        Command::Roofline(args) => roofline::run(&args),
         Command::Probe(args) => probe::run(&args),
         Command::Board(command) => board::run(&command),
         Command::Network(command) => network::run(&command),

@@ -79,7 +79,7 @@ fn every_help_has_an_example() {
     let place = Place::new();
     let mut found = Vec::new();
     commands(&place, "", &mut found);
-    for name in ["run", "analyze", "probe", "board calibrate", "network export"] {
+    for name in ["run", "analyze", "probe", "roofline", "board calibrate", "network export"] {
         assert!(found.iter().any(|line| line == name), "{name} is not in {found:?}");
     }
     for line in &found {

@@ -61,17 +61,28 @@ impl Description {
     /// # Errors
     /// [`DescriptionError`].
     pub fn load(name: &str) -> Result<Self, DescriptionError> {
+        let text = Description::text(name)?;
+        match name.ends_with(".toml") {
+            true => Description::parse(&text, Path::new(name)),
+            false => Description::parse(&text, Path::new(&format!("{name}.toml"))),
+        }
+    }
+
+    /// The text of a description, with its comments: that of a built-in one, or of a file if `name`
+    /// ends in `.toml`.
+    ///
+    /// # Errors
+    /// [`DescriptionError::Unknown`] or [`DescriptionError::Read`].
+    pub fn text(name: &str) -> Result<String, DescriptionError> {
         if name.ends_with(".toml") {
             let path = Path::new(name);
-            let text = fs::read_to_string(path)
-                .map_err(|source| DescriptionError::Read { path: path.to_owned(), source })?;
-            return Description::parse(&text, path);
+            return fs::read_to_string(path)
+                .map_err(|source| DescriptionError::Read { path: path.to_owned(), source });
         }
-        let (_, text) = BUILTIN
-            .iter()
-            .find(|(builtin, _)| *builtin == name)
-            .ok_or_else(|| DescriptionError::Unknown { name: name.to_owned() })?;
-        Description::parse(text, Path::new(&format!("{name}.toml")))
+        let builtin = BUILTIN.iter().find(|(builtin, _)| *builtin == name);
+        builtin
+            .map(|(_, text)| (*text).to_owned())
+            .ok_or_else(|| DescriptionError::Unknown { name: name.to_owned() })
     }
 
     /// The key an emulated board needs and this description lacks, if there is one.
