@@ -39,7 +39,7 @@ fn an_npu_beside_real_cpus_is_called_emulated() {
     let summary = Table::read(&place.path("results/summary.csv"));
     assert_eq!(summary.only("component", "cpu").text("provenance"), "measured");
     let row = summary.only("component", "npu");
-    assert_eq!((row.text("provenance").as_str(), row.integer("images")), ("emulated", 6));
+    assert_eq!((row.text("provenance"), row.integer("images")), ("emulated", 6));
     for column in ["joules_per_image", "images_per_joule", "dram_bytes_per_image", "oi_empirical"] {
         assert_eq!(row.maybe(column), None, "{row:?}");
     }

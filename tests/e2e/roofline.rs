@@ -48,7 +48,7 @@ fn an_npus_reports_add_up() {
         let points = roofline.with("row", "point");
         assert_eq!(points.len(), layers);
         for point in points {
-            assert!(["compute", "bandwidth", "dispatch"].contains(&point.text("bound").as_str()));
+            assert!(["compute", "bandwidth", "dispatch"].contains(&point.text("bound")));
             assert!(point.number("gflop_per_s") <= 1920.0);
             assert!(point.maybe("roof_pct").is_none_or(|share| share <= 100.0 + 1e-6), "{point:?}");
         }
