@@ -30,8 +30,9 @@ four times the last-level cache, and the FP32 operations a second of independent
 multiply-adds. An NPU, and every component of an emulated board, has the ceilings of its description,
 with the layers of --network under them by the emulated board's model; that is called emulated.
 
---out writes roofline.csv, and for modelled components compute_report.csv and bandwidth_report.csv
-after those of SCALE-Sim: `cargo doc` of src/roofline/reports.rs says which column is which there.")]
+--out writes roofline.csv, and with --network compute_report.csv and bandwidth_report.csv, a row a layer,
+after those of SCALE-Sim v2. Stall cycles hold dispatch and waiting for DRAM; mapping efficiency is the
+calibrated share of the peak; bandwidth is in 10^9 B/s, of the DRAM bytes of the cache model.")]
 pub(crate) struct Args {
     #[arg(long, help = BOARD_HELP)]
     board: Option<String>,
@@ -41,9 +42,6 @@ pub(crate) struct Args {
     /// Place the layers of this network under modelled roofs: a built-in one, or FILE.onnx
     #[arg(long)]
     network: Option<String>,
-    /// Seed of a built-in network's weights, which change nothing here
-    #[arg(long, default_value_t = 1, hide = true)]
-    seed: u64,
     /// Three short repeats of each measurement instead of eleven: to see that it works
     #[arg(long)]
     quick: bool,

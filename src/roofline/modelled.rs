@@ -37,7 +37,7 @@ pub(super) struct Roof {
 /// left out, and said to be.
 pub(super) fn find(args: &Args, components: &[&Component], found: &mut Findings) -> Result<()> {
     let network = args.network.as_deref().filter(|_| !components.is_empty());
-    let network = network.map(|name| open(name, args.seed)).transpose()?;
+    let network = network.map(open).transpose()?;
     for component in components {
         match Roof::new(component, network.as_ref()) {
             Ok(roof) => found.modelled.push(roof),
@@ -50,11 +50,11 @@ pub(super) fn find(args: &Args, components: &[&Component], found: &mut Findings)
     Ok(())
 }
 
-fn open(network: &str, seed: u64) -> Result<(String, Graph)> {
+fn open(network: &str) -> Result<(String, Graph)> {
     if zoo::names().contains(&network) {
         return Ok((network.to_owned(), zoo::graph_structure(network)?));
     }
-    let model = Model::open(network, seed)?;
+    let model = Model::open(network, 1)?;
     Ok((model.name, model.graph))
 }
 

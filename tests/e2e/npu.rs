@@ -32,7 +32,7 @@ fn an_npu_beside_real_cpus_is_called_emulated() {
         rest.split_whitespace().next().unwrap().parse().unwrap()
     };
     let of_fp16 = outputs.iter().map(|row| row.text("detail")).find(|it| it.contains("FP16"));
-    let error = error(&of_fp16.unwrap());
+    let error = error(of_fp16.unwrap());
     assert!(error > 0.0 && error <= 1e-2, "{error}");
 
     place.wattline("analyze trace --out results").succeeded().prints(&["emulated", "measured"]);

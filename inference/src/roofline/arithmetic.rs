@@ -122,7 +122,8 @@ fn native() -> Option<Arithmetic> {
         let mut chains = [vdupq_n_f32(black_box(1.0)); CHAINS];
         for _ in 0..passes * TURNS {
             for chain in &mut chains {
-                *chain = vfmaq_f32(term, *chain, factor);
+                // The chain is what is added to, as the instruction has it: no copies.
+                *chain = vfmaq_f32(*chain, factor, term);
             }
         }
         black_box(chains);
