@@ -169,19 +169,20 @@ impl EmulatedBoard {
         *self.truth() = Some(Truth::new(table, rails));
     }
 
-    /// Begins a run of one network on one component, for the truth's sums.
+    /// Begins a run of one network on a component, for the truth's sums. Several components may
+    /// be at a run at once; one that was at another begins anew.
     pub fn begin_run(&self, component: &str, network: &str) {
         if let Some(truth) = &mut *self.truth() {
             truth.begin_run(component, network);
         }
     }
 
-    /// Ends the run.
+    /// Ends the component's run, and writes the sum of its images if there were any.
     ///
     /// # Errors
     /// If the truth cannot be written.
-    pub fn end_run(&self) -> Result<(), WriteError> {
-        self.truth().as_mut().map_or(Ok(()), Truth::end_run)
+    pub fn end_run(&self, component: &str) -> Result<(), WriteError> {
+        self.truth().as_mut().map_or(Ok(()), |truth| truth.end_run(component))
     }
 
     /// Queues one image on a component, which starts it when it is done with those before.

@@ -59,6 +59,7 @@ pub(super) fn manifest(
         dram_source: board.memory.counter.as_ref().map(|name| name.get_ref().clone()),
         components: lanes.iter().map(|lane| component(target, lane)).collect(),
         models: vec![model],
+        coexecution: None,
         complete: false,
         interrupted: false,
         failure: None,

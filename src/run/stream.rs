@@ -123,7 +123,7 @@ impl<'a> Run<'a> {
             let times = done.layers.iter().map(|layer| (layer.start_ns, layer.end_ns));
             self.image(done.image.start_ns, done.image.end_ns, times)?;
         }
-        Ok(board.end_run()?)
+        Ok(board.end_run(component)?)
     }
 
     /// Runs images on the component's own CPUs, one after another. A thread of its own takes
