@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail};
 use comfy_table::Table;
 use wattline_inference::coexecution::policy::PolicyKind;
 
+use crate::coexecution::number;
 use crate::table::table;
 use crate::target::{BOARD_HELP, Target};
 use predict::{Question, Row};
@@ -115,9 +116,6 @@ fn human(rows: &[Row]) -> String {
         4,
     );
     for row in rows {
-        let number = |value: Option<f64>, places: usize| {
-            value.map_or_else(|| "–".to_owned(), |value| format!("{value:.places$}"))
-        };
         table.add_row([
             row.board.clone(),
             row.network.clone(),

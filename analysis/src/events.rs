@@ -56,6 +56,9 @@ fn meaning(kind: EventKind) -> Option<&'static str> {
         EventKind::SensorError => Some("a sensor or counter answered wrongly"),
         EventKind::ChannelGone => Some("a sensor or counter went away for the rest of the run"),
         EventKind::Throttle => Some("the chip slowed itself down"),
+        EventKind::ComponentFault => {
+            Some("a component failed or stalled, and others went on without it")
+        }
         EventKind::WriteError => Some("rows could not be written"),
         EventKind::Frequency | EventKind::Interrupted | EventKind::Note => None,
     }

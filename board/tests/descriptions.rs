@@ -141,6 +141,7 @@ fn names_are_unique_and_lead_somewhere() {
     );
     refused(&[("name = \"VDD_KFC\"", "name = \"VDD_MEM\" # here")], &["rails.name", "twice"]);
     refused(&[("name = \"VDD_KFC\"", "name = \"\" # here")], &["rails.name", "printable"]);
+    refused(&[("name = \"a7\"", "name = \"all\" # here")], &["components.name", "together"]);
     refused(
         &[("rail = \"VDD_KFC\"", "rail = \"VDD_A7\" # here")],
         &["components.a7.rail", "no rail \"VDD_A7\"", "VDD_ARM, VDD_MEM, VDD_G3D, VDD_KFC"],

@@ -109,6 +109,16 @@ pub trait LayerObserver {
     fn layer(&mut self, index: usize, start_ns: u64, end_ns: u64);
 }
 
+/// When each layer of an image ran: start and end.
+#[derive(Debug, Default)]
+pub(crate) struct LayerTimes(pub(crate) Vec<(u64, u64)>);
+
+impl LayerObserver for LayerTimes {
+    fn layer(&mut self, _index: usize, start_ns: u64, end_ns: u64) {
+        self.0.push((start_ns, end_ns));
+    }
+}
+
 /// Watches nothing.
 impl LayerObserver for () {
     fn layer(&mut self, _index: usize, _start_ns: u64, _end_ns: u64) {}

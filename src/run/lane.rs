@@ -19,7 +19,7 @@ pub(super) struct Lane {
     pub(super) component: Component,
     /// What runs networks on it, in words, for the manifest.
     pub(super) executor: String,
-    pub(super) layers: Vec<Layer>,
+    pub(super) layers: Arc<[Layer]>,
     pub(super) work: Work,
 }
 
@@ -34,21 +34,24 @@ pub(super) enum Work {
     Npu { work: work::Work, driving_cpus: Vec<u32>, traffic: Option<TrafficSettings> },
 }
 
+impl Lane {
+    /// What it runs on an emulated board.
+    pub(super) fn emulated_work(&self) -> &Arc<work::Work> {
+        match &self.work {
+            Work::Emulated(work) => work,
+            Work::Cpus { .. } | Work::Npu { .. } => {
+                unreachable!("work is planned for the board it is to run on")
+            }
+        }
+    }
+}
+
 /// What a layer's span says.
 #[derive(Debug, Clone)]
 pub(super) struct Layer {
     pub(super) name: Name,
     pub(super) flops: u64,
     pub(super) bytes_theoretical: u64,
-}
-
-impl Lane {
-    /// FLOPs and theoretical bytes of one image.
-    pub(super) fn image_cost(&self) -> (u64, u64) {
-        self.layers.iter().fold((0, 0), |(flops, bytes), layer| {
-            (flops + layer.flops, bytes + layer.bytes_theoretical)
-        })
-    }
 }
 
 /// Makes every component ready, or says why one cannot run the network.
@@ -90,7 +93,7 @@ pub(super) fn prepare(
                     format!("emulated (outputs by {}, moving real bytes)", npu::NAME)
                 }
             };
-            let layers = layers(&model.graph, component.precision);
+            let layers = layers(&model.graph, component.precision).into();
             Ok(Lane { component: component.clone(), executor, layers, work })
         })
         .collect()

@@ -11,7 +11,7 @@ use wattline_trace::{
     StandInRecord,
 };
 
-use super::Args;
+use super::args::Args;
 use super::lane::{Lane, Work};
 use crate::target::Target;
 
@@ -60,6 +60,7 @@ pub(super) fn manifest(
         dram_source: board.memory.counter.as_ref().map(|name| name.get_ref().clone()),
         components: lanes.iter().map(|lane| component(target, lane)).collect(),
         models: vec![model],
+        coexecution: None,
         complete: false,
         interrupted: false,
         failure: None,

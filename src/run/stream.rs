@@ -1,23 +1,23 @@
-//! The timed part: idle, a component's images, idle, the next component's.
+//! The timed part of components alone: idle, a component's images, idle, the next component's.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::Result;
+use anyhow::{Result, anyhow, bail};
 use indicatif::ProgressBar;
 use wattline_agent::{Recorder, interrupt};
 use wattline_board::emulated::{EmulatedBoard, Flight, work};
-use wattline_inference::affinity::bind;
-use wattline_inference::executor::{self, LayerObserver};
-use wattline_inference::graph::Graph;
-use wattline_inference::npu::{Emulator, Report};
-use wattline_inference::{Tensor, monotonic_ns};
-use wattline_trace::rows::{EventKind, SpanKind, SpanRow};
-use wattline_trace::{Name, TableWriter, WriteError};
+use wattline_inference::Tensor;
+use wattline_inference::coexecution::Job;
+use wattline_inference::npu::Report;
+use wattline_trace::rows::{EventKind, SpanRow};
+use wattline_trace::{Name, TableWriter};
 
 use super::Scene;
-use super::lane::{Lane, Work};
+use super::deliveries::{Failure, SpanWatcher};
+use super::engines::{Engine, engine};
+use super::lane::Lane;
+use super::spans::RunSpans;
 
 /// Images queued on an emulated component: one runs while the next waits, so that a late wake-up
 /// of this thread leaves no gap.
@@ -37,66 +37,75 @@ pub(super) struct Stage<'a> {
     pub(super) recorder: &'a Recorder,
     pub(super) spans: TableWriter<SpanRow>,
     pub(super) network: Name,
+    /// Images that each component runs alone.
     pub(super) images: u64,
-    pub(super) inputs: &'a [Tensor],
-    pub(super) npu_outputs: &'a Arc<[Tensor]>,
+    pub(super) inputs: Arc<[Tensor]>,
+    /// What an emulated NPU answers to each of the inputs.
+    pub(super) npu_outputs: Arc<[Tensor]>,
     /// Emulators that did not keep their pace: component, and by how much.
     pub(super) behind: &'a Mutex<Vec<(String, String)>>,
     pub(super) idle_s: f64,
     pub(super) bar: ProgressBar,
 }
 
-/// The run of one component: the parent of its images' spans.
+/// What a component did alone.
+#[derive(Debug, Clone)]
+pub(super) struct Solo {
+    pub(super) images: u64,
+    pub(super) seconds_per_image: f64,
+    /// Mean time of each layer.
+    pub(super) layer_seconds: Vec<f64>,
+    /// Joules above idle, where they are known while it runs: on an emulated board.
+    pub(super) joules_per_image: Option<f64>,
+}
+
+/// The run of one component alone.
 #[derive(Debug)]
 struct Run<'a> {
     stage: &'a Stage<'a>,
     lane: &'a Lane,
-    component: Name,
-    id: u64,
-    first_ns: Option<u64>,
-    last_ns: u64,
-    images: u64,
-}
-
-static NEXT_SPAN: AtomicU64 = AtomicU64::new(1);
-
-fn next_span() -> u64 {
-    NEXT_SPAN.fetch_add(1, Ordering::Relaxed)
+    spans: Arc<Mutex<RunSpans>>,
+    joules: Option<f64>,
 }
 
 impl Stage<'_> {
-    /// Runs every component, with idle time around each.
-    pub(super) fn play(&self, lanes: Vec<Lane>) -> Result<Ended> {
+    /// Runs every component alone, with idle time around each. Answers what those did that ran
+    /// any image.
+    pub(super) fn play(&self, lanes: &[Lane]) -> Result<Vec<Solo>> {
+        let mut solos = Vec::new();
         self.idle();
-        for lane in &lanes {
-            if self.over() {
+        for lane in lanes {
+            if self.over() || self.images == 0 {
                 break;
             }
             self.bar.set_message(lane.component.name().to_owned());
-            let mut run = Run::new(self, lane);
-            let ran = match (&lane.work, self.scene) {
-                (Work::Emulated(work), Scene::Emulated(board)) => run.emulated(board, work),
-                (Work::Cpus { graph, executor }, _) => run.on_cpus(graph, executor),
-                (Work::Npu { .. }, _) => run.on_npu(),
-                (Work::Emulated(_), Scene::Machine(_)) => {
-                    unreachable!("emulated work is planned for emulated boards alone")
-                }
+            let spans = Arc::new(Mutex::new(RunSpans::new(self, lane, None)));
+            let mut run = Run { stage: self, lane, spans, joules: None };
+            let ran = match self.scene {
+                Scene::Emulated(board) => run.emulated(board, lane.emulated_work()),
+                Scene::Machine(_) => run.on_machine(),
             };
-            run.end()?;
+            let solo = run.end()?;
             ran?;
+            solos.extend(solo);
             self.idle();
         }
-        Ok(if interrupt::interrupted() { Ended::Interrupted } else { Ended::InOrder })
+        Ok(solos)
+    }
+
+    /// How it ended.
+    pub(super) fn ended(&self) -> Ended {
+        if interrupt::interrupted() { Ended::Interrupted } else { Ended::InOrder }
     }
 
     /// Whether the user or a failing recorder wants an end.
-    fn over(&self) -> bool {
+    pub(super) fn over(&self) -> bool {
         interrupt::interrupted() || self.recorder.failure().is_some()
     }
 
     /// Tells how an emulator kept its pace: to the user and in events.csv, and if it did not, for
     /// the manifest too.
-    fn tell_pace(&self, component: &str, report: &Report) {
+    pub(super) fn tell_pace(&self, component: &str, report: &Report) {
         eprintln!("wattline: {component}: emulated: {report}");
         self.recorder.note(EventKind::Note, component, &format!("emulated: {report}"));
         let Some(behind) = report.behind() else { return };
@@ -107,7 +116,7 @@ impl Stage<'_> {
     }
 
     /// Rests, in steps short enough to notice a Ctrl-C.
-    fn idle(&self) {
+    pub(super) fn idle(&self) {
         const STEP_NS: u64 = 50_000_000;
         let clock = self.scene.clock();
         let end_ns = clock.now_ns() + (self.idle_s * 1e9) as u64;
@@ -117,151 +126,73 @@ impl Stage<'_> {
     }
 }
 
-impl<'a> Run<'a> {
-    fn new(stage: &'a Stage<'a>, lane: &'a Lane) -> Self {
-        let component = lane.component.name().into();
-        Run { stage, lane, component, id: next_span(), first_ns: None, last_ns: 0, images: 0 }
-    }
-
+impl Run<'_> {
     /// Streams images through an emulated component.
     fn emulated(&mut self, board: &EmulatedBoard, work: &Arc<work::Work>) -> Result<()> {
         let component = self.lane.component.name();
         board.begin_run(component, &self.stage.network);
-        let mut flights: VecDeque<Flight> = VecDeque::new();
+        let mut flights: VecDeque<(u64, Flight)> = VecDeque::new();
         let mut submitted = 0;
         loop {
             while submitted < self.stage.images && flights.len() < QUEUED && !self.stage.over() {
-                flights.push_back(board.submit(component, submitted, work));
+                flights.push_back((submitted, board.submit(component, submitted, work)));
                 submitted += 1;
             }
-            let Some(flight) = flights.pop_front() else { break };
+            let Some((image, flight)) = flights.pop_front() else { break };
             let done = board.wait(flight)?;
-            let times = done.layers.iter().map(|layer| (layer.start_ns, layer.end_ns));
-            self.image(done.image.start_ns, done.image.end_ns, times)?;
+            let layer_times = done.layers.iter().map(|layer| (layer.start_ns, layer.end_ns));
+            let times = (done.image.start_ns, done.image.end_ns);
+            let mut spans = self.spans.lock().unwrap_or_else(PoisonError::into_inner);
+            let all_layers = spans.all_layers();
+            spans.image(image, all_layers, times, layer_times)?;
+            self.stage.bar.inc(1);
+            let joules: f64 = done.image.active_joules.iter().sum();
+            *self.joules.get_or_insert(0.0) += joules;
         }
-        Ok(board.end_run()?)
+        Ok(board.end_run(component)?)
     }
 
-    /// Runs images on the component's own CPUs, one after another. A thread of its own takes
-    /// the cluster's affinity, which the executor's pool inherits.
-    fn on_cpus(&mut self, graph: &Graph, executor: &str) -> Result<()> {
-        let cpus = self.lane.component.cpus.clone();
-        let work = || {
-            bind(&cpus)?;
-            let mut engine = executor::open(executor, graph, cpus.len().max(1))?;
-            let mut layers = LayerTimes(Vec::with_capacity(graph.layers().len()));
-            // The first image packs weights and touches buffers; it is not timed.
-            engine.run(&self.stage.inputs[0], &mut ())?;
-            for image in 0..self.stage.images {
-                if self.stage.over() {
+    /// Runs images on what is really here, one after another, on a thread of their own, which
+    /// takes the affinity of the component's CPUs.
+    fn on_machine(&mut self) -> Result<()> {
+        let failure = Failure::default();
+        let watcher = SpanWatcher { spans: Arc::clone(&self.spans), failure: Arc::clone(&failure) };
+        let Engine { open, pace } = engine(self.stage, self.lane, Box::new(watcher))?;
+        let stage = self.stage;
+        let stream = move || {
+            let mut engine = open().map_err(|error| anyhow!(error))?;
+            for image in 0..stage.images {
+                if stage.over() {
                     break;
                 }
-                let input = &self.stage.inputs[image as usize % self.stage.inputs.len()];
-                layers.0.clear();
-                let start_ns = monotonic_ns();
-                engine.run(input, &mut layers)?;
-                self.image(start_ns, monotonic_ns(), layers.0.iter().copied())?;
-            }
-            Ok(())
-        };
-        std::thread::scope(|scope| match scope.spawn(work).join() {
-            Ok(ran) => ran,
-            Err(panic) => std::panic::resume_unwind(panic),
-        })
-    }
-
-    /// Runs images on the NPU emulator, from the cluster that drives it.
-    fn on_npu(&mut self) -> Result<()> {
-        let Work::Npu { work, driving_cpus, traffic } = &self.lane.work else { return Ok(()) };
-        let outputs = Arc::clone(self.stage.npu_outputs);
-        let mut emulator = Emulator::new(work, &self.lane.component, outputs);
-        if let Some(traffic) = traffic {
-            emulator = emulator.moving(traffic.clone())?;
-        }
-        let watch = emulator.watch();
-        let stream = || {
-            bind(driving_cpus)?;
-            let mut layers = LayerTimes(Vec::with_capacity(work.layers.len()));
-            for image in 0..self.stage.images {
-                if self.stage.over() {
-                    break;
+                engine.run(&Job::whole(image)).map_err(|error| anyhow!(error))?;
+                if let Some(reason) = failure.get() {
+                    bail!("{reason}");
                 }
-                layers.0.clear();
-                let ((start_ns, end_ns), _) = emulator.run_image(image, &mut layers);
-                self.image(start_ns, end_ns, layers.0.iter().copied())?;
+                stage.bar.inc(1);
             }
-            drop(emulator);
             Ok(())
         };
         let ran = std::thread::scope(|scope| match scope.spawn(stream).join() {
             Ok(ran) => ran,
             Err(panic) => std::panic::resume_unwind(panic),
         });
-        self.stage.tell_pace(self.lane.component.name(), &watch.report());
+        if let Some(pace) = pace {
+            stage.tell_pace(self.lane.component.name(), &pace.report());
+        }
         ran
     }
 
-    /// Writes the spans of an image and its layers.
-    fn image(
-        &mut self,
-        start_ns: u64,
-        end_ns: u64,
-        layer_times: impl Iterator<Item = (u64, u64)>,
-    ) -> Result<(), WriteError> {
-        let id = next_span();
-        let image = Some(self.images);
-        let row = |id, parent, kind, name: &Name, (start_ns, end_ns), (flops, bytes)| SpanRow {
-            id,
-            parent: Some(parent),
-            kind,
-            name: name.clone(),
-            component: self.component.clone(),
-            image,
-            start_ns,
-            end_ns,
-            flops,
-            bytes_theoretical: bytes,
-        };
-        for (layer, times) in self.lane.layers.iter().zip(layer_times) {
-            let cost = (layer.flops, layer.bytes_theoretical);
-            let span = row(next_span(), id, SpanKind::Layer, &layer.name, times, cost);
-            self.stage.spans.write(&span)?;
-        }
-        let (network, cost) = (&self.stage.network, self.lane.image_cost());
-        let span = row(id, self.id, SpanKind::Image, network, (start_ns, end_ns), cost);
-        self.stage.spans.write(&span)?;
-        self.first_ns.get_or_insert(start_ns);
-        self.last_ns = end_ns;
-        self.images += 1;
-        self.stage.bar.inc(1);
-        Ok(())
-    }
-
-    /// Writes the run's own span, if any image ran.
-    fn end(&self) -> Result<(), WriteError> {
-        let Some(start_ns) = self.first_ns else { return Ok(()) };
-        let (flops, bytes_theoretical) = self.lane.image_cost();
-        self.stage.spans.write(&SpanRow {
-            id: self.id,
-            parent: None,
-            kind: SpanKind::Run,
-            name: self.stage.network.clone(),
-            component: self.component.clone(),
-            image: None,
-            start_ns,
-            end_ns: self.last_ns,
-            flops: flops * self.images,
-            bytes_theoretical: bytes_theoretical * self.images,
-        })
-    }
-}
-
-/// When each layer of an image ran.
-#[derive(Debug)]
-struct LayerTimes(Vec<(u64, u64)>);
-
-impl LayerObserver for LayerTimes {
-    fn layer(&mut self, _: usize, start_ns: u64, end_ns: u64) {
-        self.0.push((start_ns, end_ns));
+    /// Writes the run's own span. Answers what it came to, if any image ran.
+    fn end(self) -> Result<Option<Solo>> {
+        let mut spans = self.spans.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(sum) = spans.end()? else { return Ok(None) };
+        let per_image = |value: f64| value / sum.images as f64;
+        Ok(Some(Solo {
+            images: sum.images,
+            seconds_per_image: per_image((sum.end_ns - sum.start_ns) as f64 * 1e-9),
+            layer_seconds: spans.layer_seconds(),
+            joules_per_image: self.joules.map(per_image),
+        }))
     }
 }

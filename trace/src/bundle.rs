@@ -15,7 +15,7 @@ use crate::ownership::{create_dir_all_for_invoker, create_file_for_invoker};
 use crate::reader::TableReader;
 use crate::row::Row;
 use crate::rows::{
-    AgentRow, CounterRow, CpuRow, EventRow, PowerRow, SpanRow, TrafficRow, TruthRow,
+    AgentRow, CounterRow, CpuRow, EventRow, FrameRow, PowerRow, SpanRow, TrafficRow, TruthRow,
 };
 use crate::writer::{Table, TableWriter, lock};
 
@@ -71,7 +71,8 @@ impl BundleWriter {
     }
 
     /// Creates the directory, the manifest (with `complete: false`) and every table with its
-    /// header, save `truth.csv`, which only an emulated board has.
+    /// header, save `truth.csv`, which only an emulated board has, and `frames.csv`, which only a
+    /// co-execution has.
     ///
     /// # Errors
     /// [`WriteError::Occupied`] if the directory holds a bundle and `overwrite` is not set;
@@ -199,6 +200,7 @@ fn remove_old_bundle(directory: &Path) -> Result<(), WriteError> {
         CounterRow::FILE,
         EventRow::FILE,
         AgentRow::FILE,
+        FrameRow::FILE,
         TruthRow::FILE,
     ];
     for path in files.map(|file| directory.join(file)) {

@@ -70,6 +70,9 @@ pub struct Manifest {
     pub components: Vec<ComponentRecord>,
     /// Networks that may appear in spans.
     pub models: Vec<ModelRecord>,
+    /// The co-execution of the bundle, if it holds one: the run of the component `all`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coexecution: Option<CoexecutionRecord>,
     /// Whether the run ended in order: all rows that were taken are in the files.
     pub complete: bool,
     /// Whether the user ended the run early.
@@ -194,4 +197,79 @@ pub struct ModelRecord {
     pub flops: u64,
     /// Inputs, weights and outputs of all layers, each once, for one image.
     pub bytes_theoretical: u64,
+}
+
+/// One stream of images over several components at once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CoexecutionRecord {
+    /// The policy that gave images out, such as `steal-tail`.
+    pub policy: String,
+    /// Capacity of the reorder buffer, in images.
+    pub window: u64,
+    /// Where images came from.
+    pub source: SourceRecord,
+    /// Frames that were dropped because earlier ones still waited. Known when the run has ended.
+    pub dropped: u64,
+    /// Components that failed or stalled, in order of time. Known when the run has ended.
+    pub faults: Vec<FaultRecord>,
+    /// What the policy knew of each component before.
+    pub profiles: Vec<ProfileRecord>,
+}
+
+/// Where the images of a co-execution came from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum SourceRecord {
+    /// So many images, all there from the beginning.
+    Finite {
+        /// How many.
+        images: u64,
+    },
+    /// One after another until the user or a time limit ended the run.
+    Endless,
+    /// Frames at a rate.
+    Camera {
+        /// Frames a second.
+        fps: f64,
+        /// How many, dropped ones counted; `None` for an endless stream.
+        images: Option<u64>,
+        /// What became of frames that came while others still waited.
+        late: LateRecord,
+    },
+}
+
+/// What becomes of a frame that comes while earlier ones still wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LateRecord {
+    /// It is dropped.
+    Dropped,
+    /// It waits.
+    Queued,
+}
+
+/// A component that failed or stalled in a co-execution, or came back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FaultRecord {
+    /// When, on the clock that rows are stamped with.
+    pub t_ns: u64,
+    /// The component.
+    pub component: String,
+    /// The image that it ran, by its number in the stream.
+    pub image: u64,
+    /// What happened, in words.
+    pub what: String,
+}
+
+/// A component alone, as a co-execution's policy knew it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProfileRecord {
+    /// The component.
+    pub component: String,
+    /// Seconds per image.
+    pub seconds_per_image: f64,
+    /// Joules per image above idle, where they were known.
+    pub joules_per_image: Option<f64>,
+    /// Where both come from, in words: this run's solo phase, a file, the board's model.
+    pub from: String,
 }

@@ -56,10 +56,14 @@ row! {
     }
 }
 
+/// The component of the span that a co-execution is: no board may name one so.
+pub const ALL_COMPONENTS: &str = "all";
+
 words! {
     /// What a span spans.
     SpanKind {
-        /// One network on one component: the parent of images.
+        /// One network on one component: the parent of images. In a co-execution the parent of
+        /// such runs, which overlap, is another, of the component `all`; runs overlap in no other.
         Run = "run",
         /// One image: the parent of layers.
         Image = "image",
@@ -79,9 +83,10 @@ row! {
         kind: SpanKind,
         /// The network (run, image) or the layer.
         name: Name,
-        /// The component that did the work.
+        /// The component that did the work, or [`ALL_COMPONENTS`].
         component: Name,
-        /// Index of the image in its stream.
+        /// Number of the image in its stream. In a pipeline each component that ran some layers of
+        /// an image has a span of it, which covers these layers alone.
         image: Option<u64>,
         /// First instant.
         start_ns: u64,
@@ -112,6 +117,29 @@ row! {
     }
 }
 
+row! {
+    /// A result that left a co-execution, in the order in which they left: that of the stream.
+    FrameRow in "frames.csv" {
+        /// The image's number in its stream, which the spans of its runs carry too. Dropped frames
+        /// are numbered and have no row.
+        image: u64,
+        /// When it came.
+        arrival_ns: u64,
+        /// When the run began whose result left. In a pipeline that of its last layers.
+        start_ns: u64,
+        /// When that run ended.
+        end_ns: u64,
+        /// When the result left the reorder buffer.
+        delivered_ns: u64,
+        /// The component that finished it.
+        component: Name,
+        /// Images that had come by then and that nobody ran yet.
+        queued: u64,
+        /// Results that were still held back then, for an earlier image's.
+        reordering: u64,
+    }
+}
+
 words! {
     /// What happened.
     EventKind {
@@ -127,6 +155,9 @@ words! {
         ChannelGone = "channel_gone",
         /// The chip slowed itself down.
         Throttle = "throttle",
+        /// A component failed or stalled in a co-execution, and others went on without it; or it
+        /// came back.
+        ComponentFault = "component_fault",
         /// The user ended the run early.
         Interrupted = "interrupted",
         /// The bundle itself could not be written as it should.

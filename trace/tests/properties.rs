@@ -26,6 +26,7 @@ fn manifest() -> Manifest {
         dram_source: None,
         components: vec![],
         models: vec![],
+        coexecution: None,
         complete: false,
         interrupted: false,
         failure: None,
@@ -93,6 +94,13 @@ prop_compose! {
     }
 }
 
+prop_compose! {
+    fn frame()(image: u64, arrival_ns: u64, start_ns: u64, end_ns: u64, delivered_ns: u64, component in name(), queued: u64,
+               reordering: u64) -> FrameRow {
+        FrameRow { image, arrival_ns, start_ns, end_ns, delivered_ns, component, queued, reordering }
+    }
+}
+
 fn read<R: Row>(directory: &Path) -> Vec<R> {
     BundleReader::open(directory).unwrap().table().unwrap().collect::<Result<_, _>>().unwrap()
 }
@@ -117,7 +125,7 @@ macro_rules! identity {
     } };
 }
 identity!(
-    power_rows: power, traffic_rows: traffic, cpu_rows: cpu, span_rows: span,
+    power_rows: power, frame_rows: frame, traffic_rows: traffic, cpu_rows: cpu, span_rows: span,
     counter_rows: counter, event_rows: event, agent_rows: agent, truth_rows: truth
 );
 
@@ -199,6 +207,48 @@ proptest! {
         fs::write(&path, &bytes[..cut.index(bytes.len())]).unwrap();
         prop_assert!(BundleReader::open(directory.path()).is_err());
     }
+}
+
+/// A co-execution's part of the manifest is there as it was written, and not there where there
+/// was none.
+#[test]
+fn a_coexecution_is_in_the_manifest_if_there_was_one() {
+    let sources = [
+        SourceRecord::Finite { images: 9 },
+        SourceRecord::Endless,
+        SourceRecord::Camera { fps: 29.97, images: None, late: LateRecord::Dropped },
+        SourceRecord::Camera { fps: 5.0, images: Some(3), late: LateRecord::Queued },
+    ];
+    for source in sources {
+        let record = CoexecutionRecord {
+            policy: "steal".into(),
+            window: 64,
+            source,
+            dropped: 3,
+            faults: vec![FaultRecord {
+                t_ns: 7,
+                component: "gpu".into(),
+                image: 4,
+                what: "stalled for 1.000 s".into(),
+            }],
+            profiles: vec![ProfileRecord {
+                component: "gpu".into(),
+                seconds_per_image: 0.125,
+                joules_per_image: None,
+                from: "solo phase of this run, 5 images".into(),
+            }],
+        };
+        let directory = tempfile::tempdir().unwrap();
+        let whole = Manifest { coexecution: Some(record.clone()), ..manifest() };
+        bundle(directory.path()).finish(whole, Outcome::Completed).unwrap();
+        let reader = BundleReader::open(directory.path()).unwrap();
+        assert_eq!(reader.manifest().coexecution, Some(record));
+    }
+    let directory = tempfile::tempdir().unwrap();
+    drop(bundle(directory.path()));
+    let text = fs::read_to_string(directory.path().join("manifest.json")).unwrap();
+    assert!(!text.contains("coexecution"), "{text}");
+    assert_eq!(BundleReader::open(directory.path()).unwrap().manifest().coexecution, None);
 }
 
 #[test]

@@ -204,6 +204,7 @@ impl Scene {
                 component("gpu", &["VDD_G3D", "VDD_MEM"]),
             ],
             models: vec![],
+            coexecution: None,
             complete: false,
             interrupted: false,
             failure: None,

@@ -6,6 +6,7 @@ mod counters;
 use std::ops::Range;
 
 use toml::Spanned;
+use wattline_trace::rows::ALL_COMPONENTS;
 
 use super::{Component, ComponentKind, Description};
 
@@ -47,6 +48,10 @@ pub(super) fn check(board: &Description) -> Checked {
     unique("rails", board.rails.iter().map(|rail| &rail.name))?;
     unique("components", board.components.iter().map(|component| &component.name))?;
     unique("counters", board.counters.iter().map(|counter| &counter.name))?;
+    if let Some(all) = board.component(ALL_COMPONENTS) {
+        let message = "\"all\" stands for all components together; name it otherwise";
+        return wrong(all.name.span(), "components.name", message);
+    }
     references(board)?;
     no_circle(
         "rails",

@@ -11,10 +11,11 @@ use super::work::Work;
 pub(super) struct Truth {
     table: TableWriter<TruthRow>,
     rails: Vec<Name>,
-    run: Option<Run>,
+    /// Runs in progress, one at most of each component.
+    runs: Vec<Run>,
 }
 
-/// The run in progress: the sum of its images.
+/// A run in progress: the sum of its images.
 #[derive(Debug)]
 struct Run {
     component: Name,
@@ -24,15 +25,16 @@ struct Run {
 
 impl Truth {
     pub(super) fn new(table: TableWriter<TruthRow>, rails: Vec<Name>) -> Self {
-        Truth { table, rails, run: None }
+        Truth { table, rails, runs: Vec::new() }
     }
 
     pub(super) fn begin_run(&mut self, component: &str, network: &str) {
+        self.runs.retain(|run| run.component != *component);
         let (component, network) = (component.into(), network.into());
-        self.run = Some(Run { component, network, spent: None });
+        self.runs.push(Run { component, network, spent: None });
     }
 
-    /// Writes an image and its layers, and adds the image to the run.
+    /// Writes an image and its layers, and adds the image to its component's run.
     pub(super) fn image(
         &mut self,
         component: &Name,
@@ -44,7 +46,7 @@ impl Truth {
             self.write(SpanKind::Layer, component, Some(image), &layer.name, spent)?;
         }
         self.write(SpanKind::Image, component, Some(image), &work.network, &completion.image)?;
-        if let Some(run) = &mut self.run {
+        if let Some(run) = self.runs.iter_mut().find(|run| run.component == *component) {
             match &mut run.spent {
                 Some(spent) => spent.add(&completion.image),
                 none => *none = Some(completion.image.clone()),
@@ -53,13 +55,14 @@ impl Truth {
         Ok(())
     }
 
-    pub(super) fn end_run(&mut self) -> Result<(), WriteError> {
-        match self.run.take() {
-            Some(Run { component, network, spent: Some(spent) }) => {
-                self.write(SpanKind::Run, &component, None, &network, &spent)
-            }
-            _ => Ok(()),
-        }
+    /// Writes the sum of a run's images, if it had any.
+    pub(super) fn end_run(&mut self, component: &str) -> Result<(), WriteError> {
+        let Some(index) = self.runs.iter().position(|run| run.component == *component) else {
+            return Ok(());
+        };
+        let Run { component, network, spent } = self.runs.swap_remove(index);
+        let Some(spent) = spent else { return Ok(()) };
+        self.write(SpanKind::Run, &component, None, &network, &spent)
     }
 
     fn write(

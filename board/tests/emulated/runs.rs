@@ -28,6 +28,7 @@ fn manifest() -> Manifest {
         dram_source: None,
         components: vec![],
         models: vec![],
+        coexecution: None,
         complete: false,
         interrupted: false,
         failure: None,
@@ -55,7 +56,7 @@ fn a_run_is_the_sum_of_its_images_and_an_image_of_its_layers() {
     for flight in flights {
         board.wait(flight).unwrap();
     }
-    board.end_run().unwrap();
+    board.end_run("gpu").unwrap();
     bundle.finish(manifest(), Outcome::Completed).unwrap();
 
     let reader = BundleReader::open(directory.path()).unwrap();
@@ -83,6 +84,51 @@ fn a_run_is_the_sum_of_its_images_and_an_image_of_its_layers() {
     assert!(run > 0.0 && close(run, images), "its rail drew what it draws when idle");
     let images = |row: &&TruthRow| row.scope == SpanKind::Image && row.quantity == bytes;
     assert!(rows.iter().filter(images).map(|row| row.image).eq((0..5).map(Some)));
+}
+
+/// Components that run at once each have a run of their own in the truth.
+#[test]
+fn runs_at_once_are_summed_apart() {
+    let directory = tempfile::tempdir().unwrap();
+    let bundle = BundleWriter::create(directory.path(), &manifest(), false).unwrap();
+    let board = start(quiet("exynos5422"));
+    let _here = attend(board.clock());
+    board.write_truth_to(bundle.table::<TruthRow>().unwrap());
+    for component in ["gpu", "a15", "a7"] {
+        board.begin_run(component, "network");
+    }
+    let flights = [("gpu", 0), ("a15", 1), ("gpu", 2), ("gpu", 3), ("a15", 4)]
+        .map(|(component, image)| board.submit(component, image, &network()));
+    for flight in flights {
+        board.wait(flight).unwrap();
+    }
+    for component in ["a15", "a7", "gpu"] {
+        board.end_run(component).unwrap();
+    }
+    bundle.finish(manifest(), Outcome::Completed).unwrap();
+
+    let reader = BundleReader::open(directory.path()).unwrap();
+    let rows: Vec<TruthRow> = reader.table().unwrap().map(Result::unwrap).collect();
+    let runs = |row: &&TruthRow| row.scope == SpanKind::Run && row.subject == row.component;
+    let runs: Vec<_> = rows.iter().filter(runs).collect();
+    let bytes = network().dram_bytes();
+    let [a15, gpu] = runs[..] else { panic!("the a7 ran nothing: {runs:?}") };
+    assert_eq!((a15.component.as_str(), gpu.component.as_str()), ("a15", "gpu"));
+    assert!(close(a15.value, 2.0 * bytes) && close(gpu.value, 3.0 * bytes), "{runs:?}");
+    assert!(a15.start_ns < gpu.end_ns && gpu.start_ns < a15.end_ns, "they ran at once");
+    let active = |scope, component: &str, rail: &str| -> f64 {
+        let of = |row: &&TruthRow| {
+            (row.scope, row.quantity) == (scope, TruthQuantity::ActiveJoules)
+                && row.component == *component
+                && row.subject == *rail
+        };
+        rows.iter().filter(of).map(|row| row.value).sum()
+    };
+    for (component, rail) in [("a15", "VDD_ARM"), ("a15", "VDD_MEM"), ("gpu", "VDD_G3D")] {
+        let [run, images] =
+            [SpanKind::Run, SpanKind::Image].map(|scope| active(scope, component, rail));
+        assert!(run > 0.0 && close(run, images), "{component} on {rail}: {run} {images}");
+    }
 }
 
 /// Joules above idle of everything that ran, by rail.

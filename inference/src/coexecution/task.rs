@@ -24,6 +24,11 @@ pub struct Job {
 }
 
 impl Job {
+    /// A whole image, outside of any stream.
+    pub fn whole(image: u64) -> Self {
+        Job { image, frame: image, layers: 0..1, of_layers: 1 }
+    }
+
     /// Whether it is a whole image.
     pub fn is_whole(&self) -> bool {
         self.layers.len() == self.of_layers
@@ -43,8 +48,16 @@ pub struct Delivered<T> {
     pub component: usize,
     /// When it came, in ns.
     pub arrived_ns: u64,
+    /// When the job began that it is the result of, in ns.
+    pub start_ns: u64,
+    /// When that job ended, in ns.
+    pub end_ns: u64,
     /// When it left, in ns.
     pub left_ns: u64,
+    /// Images that had come by then and that nobody ran yet.
+    pub queued: usize,
+    /// Results that were still held back then.
+    pub reordering: usize,
 }
 
 /// An answer to a free component.

@@ -1,5 +1,6 @@
 //! An NPU on the wall clock, beside executors that really compute.
 
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -10,8 +11,8 @@ use super::bucket::Segment;
 use super::pace::{Pace, Timetable};
 use super::report::{Counts, Watch, thread_cpu_ns};
 use super::traffic::{Mover, TrafficError, TrafficSettings};
-use crate::coexecution::{Engine, EngineError, Job, Ran};
-use crate::executor::LayerObserver;
+use crate::coexecution::{Engine, EngineError, Job, Ran, Timing, Watcher};
+use crate::executor::{LayerObserver, LayerTimes};
 use crate::tensor::Tensor;
 
 /// Runs images in the time that the model of the board gives them, with outputs that were
@@ -20,7 +21,6 @@ use crate::tensor::Tensor;
 /// The time of a layer is that of a component that has the memory to itself. With traffic, a
 /// thread of its own moves each layer's bytes through real memory meanwhile, evenly, once its
 /// dispatch is over; what the host is too slow for is counted, and lengthens no layer.
-#[derive(Debug)]
 pub struct Emulator {
     work: Work,
     timetable: Timetable,
@@ -28,6 +28,8 @@ pub struct Emulator {
     outputs: Arc<[Tensor]>,
     counts: Arc<Counts>,
     mover: Option<Mover>,
+    watcher: Box<dyn Watcher>,
+    layers: LayerTimes,
 }
 
 impl Emulator {
@@ -41,7 +43,15 @@ impl Emulator {
             outputs,
             counts: Arc::default(),
             mover: None,
+            watcher: Box::new(()),
+            layers: LayerTimes(Vec::with_capacity(work.layers.len())),
         }
+    }
+
+    /// The same, with somebody who is told of every job.
+    #[must_use]
+    pub fn watched_by(self, watcher: Box<dyn Watcher>) -> Self {
+        Emulator { watcher, ..self }
     }
 
     /// The same, moving real bytes through memory.
@@ -115,12 +125,23 @@ impl Engine for Emulator {
             return Err(format!("there are {all} layers; asked for {:?}", job.layers).into());
         }
         let ends_image = layers.end == all;
-        self.run_layers(layers, &mut ());
+        let mut times = std::mem::take(&mut self.layers);
+        times.0.clear();
+        let (start_ns, end_ns) = self.run_layers(layers, &mut times);
+        self.watcher.ran(job, &Timing { start_ns, end_ns, layers: &times.0 });
+        self.layers = times;
         let output = if ends_image { self.output(job.frame).cloned() } else { None };
         if ends_image && output.is_none() {
             return Err("no outputs were computed ahead; give one at least".into());
         }
         // What the NPU itself would have spent is not measured.
         Ok(Ran { output, joules: None })
+    }
+}
+
+impl fmt::Debug for Emulator {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = formatter.debug_struct("Emulator");
+        shown.field("network", &self.work.network).field("mover", &self.mover).finish()
     }
 }

@@ -1,0 +1,60 @@
+//! What runs networks on a real board: a component's engine, and how it kept its pace.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use wattline_inference::Tensor;
+use wattline_inference::affinity::bind;
+use wattline_inference::coexecution::{ExecutorEngine, Opener, Watcher};
+use wattline_inference::executor;
+use wattline_inference::npu::{Emulator, Watch};
+
+use super::lane::{Lane, Work};
+use super::stream::Stage;
+
+/// An engine that is made on the thread that will run it, so that this thread and those which the
+/// engine starts keep to the cluster's CPUs, and that is warm before its first image.
+pub(super) struct Engine {
+    pub(super) open: Opener<Tensor>,
+    /// Of an emulator: whether it is as fast as what it stands in for.
+    pub(super) pace: Option<Watch>,
+}
+
+/// The engine of a component that is really here, or stood in for.
+///
+/// # Panics
+/// If the component is an emulated board's, which runs it itself.
+pub(super) fn engine(
+    stage: &Stage<'_>,
+    lane: &Lane,
+    watcher: Box<dyn Watcher>,
+) -> Result<Engine> {
+    match &lane.work {
+        Work::Emulated(_) => unreachable!("emulated work is planned for emulated boards alone"),
+        Work::Cpus { graph, executor } => {
+            let (graph, executor) = (graph.clone(), *executor);
+            let (cpus, inputs) = (lane.component.cpus.clone(), Arc::clone(&stage.inputs));
+            let open: Opener<Tensor> = Box::new(move || {
+                bind(&cpus)?;
+                let executor = executor::open(executor, &graph, cpus.len().max(1))?;
+                let mut engine = ExecutorEngine::new(executor, inputs)?.watched_by(watcher);
+                engine.warm_up()?;
+                Ok(Box::new(engine))
+            });
+            Ok(Engine { open, pace: None })
+        }
+        Work::Npu { work, driving_cpus, traffic } => {
+            let outputs = Arc::clone(&stage.npu_outputs);
+            let mut emulator = Emulator::new(work, &lane.component, outputs).watched_by(watcher);
+            if let Some(traffic) = traffic {
+                emulator = emulator.moving(traffic.clone())?;
+            }
+            let (pace, cpus) = (Some(emulator.watch()), driving_cpus.clone());
+            let open: Opener<Tensor> = Box::new(move || {
+                bind(&cpus)?;
+                Ok(Box::new(emulator))
+            });
+            Ok(Engine { open, pace })
+        }
+    }
+}
