@@ -1,0 +1,222 @@
+//! The policy `energy` on the emulated boards: a frame rate, at the least joules per image.
+//!
+//! Every network of the study on both boards, at frame rates from a tenth of what all components
+//! do together to nearly all of it. The policy's plan comes from solo profiles; it is held against
+//! a search that knows nothing of how the plan is made: every set of components, filled up in
+//! every order. What the streams then spend is the fluid model's, contention included, which
+//! solo profiles know nothing of.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use wattline_board::description::Description;
+use wattline_board::emulated::fluid::Fluid;
+use wattline_board::emulated::work::Work;
+use wattline_inference::coexecution::policy::{Candidate, PolicyKind, least_energy};
+use wattline_inference::coexecution::{
+    FluidBoard, Late, Paced, Plan, Profile, Report, Settings, Source, TimeModel, simulate,
+};
+use wattline_inference::{layer_shapes, zoo};
+
+const BOARDS: [&str; 2] = ["exynos5422", "kirin970"];
+
+/// Shares of what all components do together.
+const LOADS: [f64; 6] = [0.1, 0.3, 0.5, 0.7, 0.8, 0.95];
+
+/// Frames of each stream: long enough that its first and last images count for little.
+const FRAMES: u64 = 1000;
+
+/// Frames of each of the many streams of a search.
+const SEARCHED_FRAMES: u64 = 300;
+
+/// A network on the components of a board that run it.
+struct Case {
+    name: String,
+    board: Description,
+    works: Vec<(usize, Arc<Work>)>,
+    profiles: Vec<Profile>,
+}
+
+impl Case {
+    fn new(board: &str, network: &str) -> Case {
+        let board = Description::load(board).unwrap();
+        let graph = zoo::graph_structure(network).unwrap();
+        let work = |index: usize| {
+            let component = &board.components[index];
+            let shapes = layer_shapes(&graph, component.precision);
+            Some((index, Arc::new(Work::plan(network, &shapes, component).ok()?)))
+        };
+        let works: Vec<_> = (0..board.components.len()).filter_map(work).collect();
+        let profile = |lane: &(usize, Arc<Work>)| {
+            let name = board.components[lane.0].name();
+            // What it is thought to take only tells when it has stalled.
+            let plan = plan(PolicyKind::Steal, vec![Profile::new(name, 10.0, 0.0)], None, 1);
+            let mut model = FluidBoard::new(Fluid::new(&board, 0), [lane.clone()]);
+            let report = simulate(plan, &mut model, |_| ControlFlow::Continue(())).unwrap();
+            Profile::new(name, report.makespan_s, report.joules())
+        };
+        let profiles = works.iter().map(profile).collect();
+        Case { name: format!("{network} on {}", board.name), board, works, profiles }
+    }
+
+    fn fluid(&self) -> FluidBoard {
+        FluidBoard::new(Fluid::new(&self.board, 0), self.works.clone())
+    }
+
+    fn run(&self, policy: PolicyKind, fps: f64, frames: u64, model: &mut dyn TimeModel) -> Report {
+        let plan = plan(policy, self.profiles.clone(), Some(fps), frames);
+        simulate(plan, model, |_| ControlFlow::Continue(())).unwrap()
+    }
+
+    /// Some of its components, a bit each.
+    fn part(&self, subset: u32) -> Case {
+        let within = |index: &usize| subset >> index & 1 == 1;
+        let chosen: Vec<_> = (0..self.works.len()).filter(within).collect();
+        Case {
+            name: self.name.clone(),
+            board: self.board.clone(),
+            works: chosen.iter().map(|&index| self.works[index].clone()).collect(),
+            profiles: chosen.iter().map(|&index| self.profiles[index].clone()).collect(),
+        }
+    }
+
+    /// Whether frames were run as they came: never did more wait than two for each component.
+    fn keeps_up(&self, report: &Report) -> bool {
+        report.queue.max <= 2 * self.profiles.len()
+    }
+
+    /// The frame rates to be met.
+    fn rates(&self) -> impl Iterator<Item = f64> {
+        let all: f64 = self.profiles.iter().map(Profile::rate).sum();
+        LOADS.into_iter().map(move |load| load * all)
+    }
+
+    /// The component that is fastest alone.
+    fn best(&self) -> &Profile {
+        self.profiles.iter().max_by(|a, b| a.rate().total_cmp(&b.rate())).unwrap()
+    }
+}
+
+fn plan(policy: PolicyKind, profiles: Vec<Profile>, fps: Option<f64>, images: u64) -> Plan {
+    let source = match fps {
+        Some(fps) => Source::Camera { fps, frames: Some(images), late: Late::Queue },
+        None => Source::Finite { images },
+    };
+    let policy = policy.policy(fps, Vec::new()).unwrap();
+    Plan { policy, profiles, source, settings: Settings::default() }
+}
+
+fn cases() -> impl Iterator<Item = Case> {
+    BOARDS.into_iter().flat_map(|board| zoo::names().iter().map(|it| Case::new(board, it)))
+}
+
+/// The least joules per image at `fps`, over every order of every set of components: each is
+/// given what it can do of what is left.
+fn exhaustive(profiles: &[Profile], used: u32, left: f64, fps: f64) -> f64 {
+    if left <= 1e-9 * fps {
+        return 0.0;
+    }
+    let unused = (0..profiles.len()).filter(|index| used >> index & 1 == 0);
+    let with = |index: usize| {
+        let rate = left.min(profiles[index].rate());
+        let rest = exhaustive(profiles, used | 1 << index, left - rate, fps);
+        rate / fps * profiles[index].joules() + rest
+    };
+    unused.map(with).fold(f64::INFINITY, f64::min)
+}
+
+fn joules_per_image(report: &Report) -> f64 {
+    report.joules() / report.images as f64
+}
+
+#[test]
+fn the_plan_is_the_least_of_all() {
+    for case in cases() {
+        for fps in case.rates() {
+            let candidates: Vec<_> = case.profiles.iter().cloned().map(Candidate::new).collect();
+            let planned = least_energy(&candidates, fps);
+            let least = exhaustive(&case.profiles, 0, fps, fps);
+            assert!(planned.meets_fps, "{} at {fps} images/s", case.name);
+            let error = planned.joules_per_image / least - 1.0;
+            assert!(error.abs() < 1e-9, "{} at {fps} images/s: {error}", case.name);
+        }
+    }
+}
+
+/// The policy itself, image by image, on components that take and spend what they do alone.
+#[test]
+fn a_stream_spends_what_was_planned() {
+    for case in cases() {
+        for fps in case.rates() {
+            let report = case.run(PolicyKind::Energy, fps, FRAMES, &mut Paced::new(&case.profiles));
+            let ratio = joules_per_image(&report) / exhaustive(&case.profiles, 0, fps, fps);
+            assert!(ratio <= 1.02, "{} at {fps} images/s: {ratio} of the least", case.name);
+            assert!(case.keeps_up(&report), "{} at {fps} images/s: {report:?}", case.name);
+        }
+    }
+}
+
+/// Where the policy is not within 2 % on the board, by case and load: 4.5 % more joules than
+/// stealing between GPU and NPU, and 3.8 % more time than the fastest. AlexNet on the Kirin 970
+/// moves the most bytes a second of all, and the policy looks at components one by one: it does
+/// not know that running the NPU flat out makes the GPU's images dearer.
+const NOT_YET: [(&str, f64); 2] = [("alexnet on kirin970", 0.8), ("alexnet on kirin970", 0.95)];
+
+/// The same on the board's model, whose components get in each other's way: then an image takes
+/// longer and more joules than alone, which solo profiles do not know. So the search runs streams
+/// too: on every set of components, by this policy and by stealing. Of those that keep up the
+/// cheapest is what the policy is held against; where none does, the fastest.
+#[test]
+fn no_set_of_components_does_better_on_the_board() {
+    let mut worse = Vec::new();
+    for case in cases() {
+        for (load, fps) in LOADS.into_iter().zip(case.rates()) {
+            let mine = case.run(PolicyKind::Energy, fps, SEARCHED_FRAMES, &mut case.fluid());
+            let subsets = 1u32..1 << case.works.len();
+            let mut runs: Vec<(Case, Report)> = Vec::new();
+            for (part, policy) in subsets.flat_map(|subset| {
+                [PolicyKind::Energy, PolicyKind::Steal].map(|policy| (case.part(subset), policy))
+            }) {
+                let report = part.run(policy, fps, SEARCHED_FRAMES, &mut part.fluid());
+                runs.push((part, report));
+            }
+            let in_time = runs.iter().filter(|(part, run)| part.keeps_up(run));
+            let least = in_time.map(|(_, run)| joules_per_image(run)).fold(f64::INFINITY, f64::min);
+            let fastest = runs.iter().map(|(_, run)| run.makespan_s).fold(f64::INFINITY, f64::min);
+            let slowness = mine.makespan_s / fastest;
+            let (cost, on_time) = match least.is_finite() {
+                true => (joules_per_image(&mine) / least, case.keeps_up(&mine)),
+                false => (1.0, slowness < 1.02),
+            };
+            if cost > 1.02 || !on_time {
+                println!(
+                    "{} at {fps:.2} images/s: {cost:.4} of the least joules, {slowness:.4} of the \
+                     least time",
+                    case.name
+                );
+                worse.push((case.name.clone(), load));
+            }
+        }
+    }
+    // Exactly these: one that is mended is taken off the list.
+    assert_eq!(worse, NOT_YET.map(|(name, load)| (name.to_owned(), load)));
+}
+
+#[test]
+fn never_more_than_the_best_component_alone_where_that_keeps_up() {
+    for case in cases() {
+        let best = case.best();
+        for load in [0.1, 0.3, 0.5, 0.7, 0.9, 0.97] {
+            let fps = load * best.rate();
+            let energy =
+                joules_per_image(&case.run(PolicyKind::Energy, fps, FRAMES, &mut case.fluid()));
+            let alone = best.joules();
+            assert!(
+                energy <= alone * (1.0 + 1e-9),
+                "{} at {fps} images/s: {energy} J, and {alone} J on {} alone",
+                case.name,
+                best.name()
+            );
+        }
+    }
+}
