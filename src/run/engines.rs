@@ -24,11 +24,7 @@ pub(super) struct Engine {
 ///
 /// # Panics
 /// If the component is an emulated board's, which runs it itself.
-pub(super) fn engine(
-    stage: &Stage<'_>,
-    lane: &Lane,
-    watcher: Box<dyn Watcher>,
-) -> Result<Engine> {
+pub(super) fn engine(stage: &Stage<'_>, lane: &Lane, watcher: Box<dyn Watcher>) -> Result<Engine> {
     match &lane.work {
         Work::Emulated(_) => unreachable!("emulated work is planned for emulated boards alone"),
         Work::Cpus { graph, executor } => {
