@@ -1,7 +1,9 @@
 //! `wattline run`: a network on a board's components, one after another, recorded.
 
+mod images;
 mod lane;
 mod outputs;
+mod predictions;
 mod records;
 mod stream;
 
@@ -24,6 +26,7 @@ use wattline_trace::{BundleWriter, ClockKind, Outcome, Provenance};
 use crate::progress;
 use crate::target::{BOARD_HELP, Target};
 use lane::Lane;
+use predictions::Predictions;
 use stream::{Ended, Stage};
 
 /// What a shell reports of a program that ended on Ctrl-C.
@@ -33,6 +36,7 @@ const EXIT_INTERRUPTED: u8 = 130;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   wattline run --board emulated:exynos5422 --network squeezenet --on a15,a7,gpu --images 20 --out out/trace
+  wattline run --network mine.onnx --on a15 --images photographs --classes labels.txt --out out/trace
 
 On an emulated board outputs are really computed, once for each distinct input and before the
 timed part; times, joules and bytes are the board model's, and are called emulated everywhere.")]
@@ -45,9 +49,11 @@ pub(crate) struct Args {
     /// Components, separated by commas; see `wattline board show`
     #[arg(long = "on", value_name = "COMPONENT", value_delimiter = ',', required = true)]
     components: Vec<String>,
-    /// Images on each component
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
-    images: u64,
+    #[command(flatten)]
+    inputs: images::Options,
+    /// Print the five likeliest classes of each image, named by the lines of this file
+    #[arg(long, value_name = "LABELS.txt")]
+    classes: Option<PathBuf>,
     /// The directory to write the run bundle to
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -72,6 +78,9 @@ pub(crate) struct Args {
     /// What computes on CPUs: xnnpack or reference; without it the fastest there is
     #[arg(long)]
     executor: Option<String>,
+    /// Threads on each CPU cluster of a real board; without it one on each of its cores
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    threads: Option<u16>,
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
@@ -125,11 +134,16 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     settings.check()?;
     let model = Model::open(&args.network, args.seed)?;
     let executor = outputs::executor(args.executor.as_deref())?;
-    let prepared = lane::prepare(&target, &components, &model, executor)?;
+    let threads = args.threads.map(usize::from);
+    let prepared = lane::prepare(&target, &components, &model, executor, threads)?;
+    let labels = args.classes.as_deref();
+    let mut predictions = labels.map(|path| Predictions::new(path, &model.graph)).transpose()?;
     BundleWriter::claim(&args.out, args.overwrite)?;
     let model_record = records::model(&model, &args.network, args.seed);
+    let inputs = images::load(&args.inputs, &args.network, &model.graph, args.seed)?;
+    let (input_record, skipped, count) = (inputs.record(), inputs.skipped.clone(), inputs.count);
     let (images, note) =
-        outputs::prepare(&target, model, executor, args.seed, args.images, &prepared)?;
+        outputs::prepare(&target, model, executor, inputs, &prepared, predictions.as_mut())?;
 
     let scene = if target.emulated {
         // Nothing of an emulated board takes root.
@@ -150,7 +164,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     if inventory.rail_names().is_empty() {
         eprintln!("wattline: no power sensor here: times and traffic are recorded, joules are not");
     }
-    let mut manifest = records::manifest(args, &target, scene.clock(), &prepared, model_record);
+    let clock = scene.clock();
+    let mut manifest =
+        records::manifest(args, &target, clock, &prepared, model_record, input_record);
     manifest.rails = inventory.rail_records(scene.provenance());
     manifest.counters = inventory.counter_records(args.rate, scene.provenance());
     let bundle = BundleWriter::create(&args.out, &manifest, args.overwrite)?;
@@ -162,14 +178,15 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     manifest.counters = recorder.counter_records(scene.provenance());
     records::adopt_only_rail(&mut manifest, &target);
     recorder.note(EventKind::Note, "outputs", &note);
+    skipped.iter().for_each(|why| recorder.note(EventKind::Note, "images", why));
 
-    let bar = progress::bar("recording", args.images * prepared.len() as u64);
+    let bar = progress::bar("recording", count * prepared.len() as u64);
     let stage = Stage {
         scene: &scene,
         recorder: &recorder,
         spans: bundle.table::<SpanRow>()?,
         network: manifest.models[0].name.as_str().into(),
-        images: args.images,
+        images: count,
         inputs: &images,
         idle_s: args.idle,
         bar: bar.clone(),
@@ -200,9 +217,16 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         bail!("the run was cut short: {reason}");
     }
     finished?;
+    if let Some(predictions) = predictions {
+        predictions.print()?;
+    }
     let interrupted = outcome == Outcome::Interrupted;
     let what = if interrupted { "interrupted; recorded so far" } else { "recorded" };
-    println!("{what}: {}   next: wattline analyze {0} --out DIR", args.out.display());
+    let left_out = match skipped.len() {
+        0 => String::new(),
+        files => format!("   {files} image file(s) could not be read and were left out"),
+    };
+    println!("{what}: {}   next: wattline analyze {0} --out DIR{left_out}", args.out.display());
     Ok(if interrupted { ExitCode::from(EXIT_INTERRUPTED) } else { ExitCode::SUCCESS })
 }
 

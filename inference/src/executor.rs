@@ -205,6 +205,13 @@ pub(crate) fn check_input(graph: &Graph, input: &Tensor) -> Result<(), ExecutorE
     if input.shape() != expected {
         return Err(ExecutorError::InputShape { expected, actual: input.shape() });
     }
+    // Part of every image's time: the largest of all without their signs, which vectorises, tells
+    // whether to look for the one at fault.
+    let magnitude = |value: &f32| value.to_bits() & (u32::MAX >> 1);
+    let largest = input.values().iter().map(magnitude).fold(0, u32::max);
+    if largest < f32::INFINITY.to_bits() {
+        return Ok(());
+    }
     match input.values().iter().enumerate().find(|(_, value)| !value.is_finite()) {
         Some((index, &value)) => Err(ExecutorError::NonFiniteInput { index, value }),
         None => Ok(()),

@@ -50,13 +50,14 @@
 //! [`executor::open`] opens the first two; the third also wants the list of operators that the NPU
 //! refuses, and is made by [`npu::Fp16::new`].
 
+pub mod classes;
 mod clock;
 pub mod coexecution;
 pub mod cost;
 mod emulated;
 pub mod executor;
 pub mod graph;
-mod input;
+pub mod input;
 mod model;
 pub mod npu;
 pub mod onnx;

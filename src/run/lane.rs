@@ -30,7 +30,7 @@ pub(super) enum Work {
     /// The emulated board takes as long as its model says.
     Emulated(Arc<work::Work>),
     /// An executor on the component's own CPUs.
-    Cpus { graph: Graph, executor: &'static str },
+    Cpus { graph: Graph, executor: &'static str, threads: usize },
 }
 
 /// What a layer's span says.
@@ -56,7 +56,11 @@ pub(super) fn prepare(
     components: &[&Component],
     model: &Model,
     executor: &'static str,
+    threads: Option<usize>,
 ) -> Result<Vec<Lane>> {
+    if threads.is_some() && target.emulated {
+        bail!("--threads: an emulated cluster runs as its board was calibrated, on all its cores");
+    }
     components
         .iter()
         .map(|&component| {
@@ -67,7 +71,8 @@ pub(super) fn prepare(
                 }
                 false if component.kind == ComponentKind::Cpu => {
                     check_cpus(component)?;
-                    Work::Cpus { graph: model.graph.clone(), executor }
+                    let threads = threads_of(component, executor, threads);
+                    Work::Cpus { graph: model.graph.clone(), executor, threads }
                 }
                 false => bail!(
                     "no executor runs on the {} of a real board yet; choose a CPU cluster, or emulated:{}",
@@ -83,6 +88,20 @@ pub(super) fn prepare(
             Ok(Lane { component: component.clone(), executor, layers, work })
         })
         .collect()
+}
+
+/// Threads that a cluster's executor runs on: as many as are wished for, or one on each CPU. The
+/// reference knows no threads.
+fn threads_of(component: &Component, executor: &str, wish: Option<usize>) -> usize {
+    let cpus = component.cpus.len().max(1);
+    let threads = wish.unwrap_or(cpus);
+    if threads > cpus {
+        let name = component.name();
+        eprintln!(
+            "wattline: {threads} threads share the {cpus} CPUs of {name}, and wait for each other"
+        );
+    }
+    if executor == "reference" { 1 } else { threads }
 }
 
 /// A cluster some of whose CPUs are not there would be measured as if they were.

@@ -1,14 +1,16 @@
-//! What is computed before anything is timed: inputs, and on an emulated board the outputs.
+//! What is computed before anything is timed: the outputs, where they are wanted.
 
 use anyhow::{Context, Result, bail};
-use wattline_inference::{Model, Tensor, executor, synthetic_image};
+use wattline_inference::{Model, Tensor, executor};
 
 use super::Lane;
+use super::images::Inputs;
+use super::predictions::Predictions;
 use crate::progress;
 use crate::target::Target;
 
-/// A stream of synthetic images repeats after this many.
-const DISTINCT_INPUTS: u64 = 4;
+/// Outputs whose largest is listed in the bundle's note.
+const LISTED: usize = 8;
 
 /// The executor a user names, or the fastest this build has, with a line if that is slow.
 pub(super) fn executor(wish: Option<&str>) -> Result<&'static str> {
@@ -34,44 +36,48 @@ pub(super) fn executor(wish: Option<&str>) -> Result<&'static str> {
     }
 }
 
-/// Makes the inputs. On an emulated board their outputs are computed here, for real, so that
-/// emulating a component steals no time from what is measured. Answers the inputs (none for an
-/// emulated board, which needs them no more) and a line on what was computed.
+/// Computes the outputs of all inputs where somebody wants them: for an emulated board, so that
+/// emulating a component steals no time from what is measured, and for `predictions`. Answers the
+/// inputs (none for an emulated board, which needs them no more) and a line on what was computed.
 pub(super) fn prepare(
     target: &Target,
     model: Model,
     executor: &'static str,
-    seed: u64,
-    images: u64,
+    inputs: Inputs,
     lanes: &[Lane],
+    mut predictions: Option<&mut Predictions>,
 ) -> Result<(Vec<Tensor>, String)> {
-    let shape = model.graph.input_shape();
-    let distinct = images.min(DISTINCT_INPUTS);
-    let inputs = (0..distinct)
-        .map(|index| Ok(synthetic_image(shape, seed, index)?))
-        .collect::<Result<Vec<_>>>()?;
-    if !target.emulated {
-        return Ok((inputs, format!("{distinct} distinct synthetic inputs, seed {seed}")));
+    let what = inputs.in_words();
+    if !target.emulated && predictions.is_none() {
+        return Ok((inputs.tensors, what));
     }
-    let bar = progress::bar("computing outputs", distinct);
+    let bar = progress::bar("computing outputs", inputs.tensors.len() as u64);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut engine = executor::open(executor, &model.graph, threads)
         .with_context(|| format!("{} on {executor}", model.name))?;
-    drop(model);
     let mut best = Vec::new();
-    for input in &inputs {
+    for (index, input) in inputs.tensors.iter().enumerate() {
         let output = engine.run(input, &mut ())?;
         let class = output.argmax().context("the network's output is empty")?;
-        best.push(class.to_string());
+        if best.len() < LISTED {
+            best.push(class.to_string());
+        }
+        if let Some(predictions) = predictions.as_deref_mut() {
+            predictions.add(&inputs.name(index), &model.graph, &output);
+        }
         bar.inc(1);
     }
     bar.finish_and_clear();
-    drop(engine);
+    drop((engine, model));
+    if !target.emulated {
+        return Ok((inputs.tensors, what));
+    }
+    drop(inputs);
     release_memory();
     let names: Vec<_> = lanes.iter().map(|lane| lane.component.name()).collect();
     let note = format!(
-        "outputs of {distinct} distinct synthetic inputs computed by {executor} in FP32 before the \
-         timed part, for {}; largest output at index {}",
+        "outputs of {what} computed by {executor} before the timed part, for {}; largest output at \
+         index {}",
         names.join(", "),
         best.join(", ")
     );

@@ -73,7 +73,9 @@ impl Stage<'_> {
             let mut run = Run::new(self, lane);
             let ran = match (&lane.work, self.scene) {
                 (Work::Emulated(work), Scene::Emulated(board)) => run.emulated(board, work),
-                (Work::Cpus { graph, executor }, _) => run.on_cpus(graph, executor),
+                (Work::Cpus { graph, executor, threads }, _) => {
+                    run.on_cpus(graph, executor, *threads)
+                }
                 (Work::Emulated(_), Scene::Machine(_)) => {
                     unreachable!("emulated work is planned for emulated boards alone")
                 }
@@ -128,11 +130,11 @@ impl<'a> Run<'a> {
 
     /// Runs images on the component's own CPUs, one after another. A thread of its own takes
     /// the cluster's affinity, which the executor's pool inherits.
-    fn on_cpus(&mut self, graph: &Graph, executor: &str) -> Result<()> {
+    fn on_cpus(&mut self, graph: &Graph, executor: &str, threads: usize) -> Result<()> {
         let cpus = self.lane.component.cpus.clone();
         let work = || {
             bind(&cpus)?;
-            let mut engine = executor::open(executor, graph, cpus.len().max(1))?;
+            let mut engine = executor::open(executor, graph, threads)?;
             let mut layers = LayerTimes(Vec::with_capacity(graph.layers().len()));
             // The first image packs weights and touches buffers; it is not timed.
             engine.run(&self.stage.inputs[0], &mut ())?;

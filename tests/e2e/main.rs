@@ -16,6 +16,7 @@ mod damage;
 mod determinism;
 mod disk;
 mod host;
+mod images;
 mod interruption;
 mod networks;
 mod out_directory;

@@ -26,8 +26,8 @@ mod writer;
 pub use bundle::{BundleReader, BundleWriter, Outcome};
 pub use error::{ReadError, WriteError};
 pub use manifest::{
-    BoardRecord, ClockKind, ClockRecord, ComponentRecord, CounterRecord, Manifest, ModelRecord,
-    Provenance, RailRecord, SCHEMA_VERSION,
+    BoardRecord, ClockKind, ClockRecord, ComponentRecord, CounterRecord, InputRecord, LayerRecord,
+    Manifest, ModelRecord, Provenance, RailRecord, SCHEMA_VERSION,
 };
 pub use name::Name;
 pub use ownership::{create_dir_all_for_invoker, create_file_for_invoker};

@@ -157,6 +157,7 @@ pub fn manifest() -> Manifest {
         dram_source: None,
         components: Vec::new(),
         models: Vec::new(),
+        inputs: None,
         complete: false,
         interrupted: false,
         failure: None,

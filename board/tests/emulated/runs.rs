@@ -28,6 +28,7 @@ fn manifest() -> Manifest {
         dram_source: None,
         components: vec![],
         models: vec![],
+        inputs: None,
         complete: false,
         interrupted: false,
         failure: None,

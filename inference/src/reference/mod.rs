@@ -14,6 +14,8 @@ use crate::graph::{Graph, Layer, Operator};
 use crate::npu::half;
 use crate::tensor::Tensor;
 
+pub(crate) use pointwise::softmax;
+
 /// Runs a network in plain Rust, on one thread.
 #[derive(Debug)]
 pub struct Reference {

@@ -5,13 +5,16 @@
 //! written down from its paper or its authors' published model, and its weights are drawn from a
 //! seeded generator, alike on every machine.
 //!
-//! | name | what it is | parameters | multiply–accumulates |
-//! |---|---|---|---|
-//! | `alexnet` | the Caffe model: groups, LRN, 227 × 227 | 61.0 M | 0.72 G |
-//! | `googlenet` | Inception v1 without the training-time heads, 224 × 224 | 7.0 M | 1.58 G |
-//! | `mobilenet` | v1, width 1.0, 224 × 224 | 4.2 M | 0.57 G |
-//! | `resnet50` | v1.5, batch normalisation folded, 224 × 224 | 25.5 M | 4.09 G |
-//! | `squeezenet` | v1.0, 224 × 224 | 1.25 M | 0.82 G |
+//! | name | what it is | parameters | multiply–accumulates | photographs as for |
+//! |---|---|---|---|---|
+//! | `alexnet` | the Caffe model: groups, LRN, 227 × 227 | 61.0 M | 0.72 G | Caffe |
+//! | `googlenet` | Inception v1 without the training-time heads, 224 × 224 | 7.0 M | 1.58 G | Caffe |
+//! | `mobilenet` | v1, width 1.0, 224 × 224 | 4.2 M | 0.57 G | the authors' model: ±1 |
+//! | `resnet50` | v1.5, batch normalisation folded, 224 × 224 | 25.5 M | 4.09 G | torchvision |
+//! | `squeezenet` | v1.0, 224 × 224 | 1.25 M | 0.82 G | torchvision |
+//!
+//! The last column names a constant of [`Preprocessing`]. Since weights are drawn and not trained,
+//! the classes that these networks give a photograph mean nothing; a trained file of one's own does.
 //!
 //! [`build_onnx`] writes a network as an ONNX file that any runtime reads. [`graph_structure`]
 //! gives shapes and costs in microseconds, without drawing a weight.
@@ -24,6 +27,7 @@ mod resnet50;
 mod squeezenet;
 
 use crate::graph::{Graph, GraphError, Shape, TensorId};
+use crate::input::Preprocessing;
 use crate::onnx::{self, WriteError};
 use recipe::{Recipe, WeightSource};
 
@@ -60,15 +64,41 @@ pub enum ZooError {
 struct Network {
     name: &'static str,
     input: Shape,
+    preprocessing: Preprocessing,
     build: fn(&mut Recipe) -> Result<TensorId, GraphError>,
 }
 
 const NETWORKS: [Network; 5] = [
-    Network { name: "alexnet", input: Shape::new(3, 227, 227), build: alexnet::build },
-    Network { name: "googlenet", input: Shape::new(3, 224, 224), build: googlenet::build },
-    Network { name: "mobilenet", input: Shape::new(3, 224, 224), build: mobilenet::build },
-    Network { name: "resnet50", input: Shape::new(3, 224, 224), build: resnet50::build },
-    Network { name: "squeezenet", input: Shape::new(3, 224, 224), build: squeezenet::build },
+    Network {
+        name: "alexnet",
+        input: Shape::new(3, 227, 227),
+        preprocessing: Preprocessing::CAFFE,
+        build: alexnet::build,
+    },
+    Network {
+        name: "googlenet",
+        input: Shape::new(3, 224, 224),
+        preprocessing: Preprocessing::CAFFE,
+        build: googlenet::build,
+    },
+    Network {
+        name: "mobilenet",
+        input: Shape::new(3, 224, 224),
+        preprocessing: Preprocessing::PLUS_MINUS_ONE,
+        build: mobilenet::build,
+    },
+    Network {
+        name: "resnet50",
+        input: Shape::new(3, 224, 224),
+        preprocessing: Preprocessing::TORCHVISION,
+        build: resnet50::build,
+    },
+    Network {
+        name: "squeezenet",
+        input: Shape::new(3, 224, 224),
+        preprocessing: Preprocessing::TORCHVISION,
+        build: squeezenet::build,
+    },
 ];
 
 /// The names of the networks, in alphabetical order.
@@ -83,6 +113,16 @@ pub fn names() -> &'static [&'static str] {
         names
     };
     &NAMES
+}
+
+/// How photographs are prepared for network `name`: as for the model that its structure was taken
+/// from.
+///
+/// # Errors
+///
+/// [`ZooError::UnknownNetwork`].
+pub fn preprocessing(name: &str) -> Result<Preprocessing, ZooError> {
+    Ok(find(name)?.preprocessing)
 }
 
 /// Network `name` without weights: layers, shapes and costs.
