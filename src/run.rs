@@ -1,7 +1,7 @@
 //! `wattline run`: a network on a board's components, one after another, recorded.
 
 mod images;
-mod lane;
+pub(crate) mod lane;
 mod outputs;
 mod predictions;
 mod records;

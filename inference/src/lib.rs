@@ -61,6 +61,7 @@ pub mod input;
 mod model;
 pub mod npu;
 pub mod onnx;
+pub mod quantise;
 pub mod reference;
 mod tensor;
 #[cfg(xnnpack)]

@@ -66,6 +66,7 @@ pub(super) fn prepare(
         .map(|&component| {
             let work = match target.emulated {
                 true => {
+                    refuse_quantised(&model.name, &model.graph)?;
                     let shapes = layer_shapes(&model.graph, component.precision);
                     Work::Emulated(Arc::new(work::Work::plan(&model.name, &shapes, component)?))
                 }
@@ -88,6 +89,17 @@ pub(super) fn prepare(
             Ok(Lane { component: component.clone(), executor, layers, work })
         })
         .collect()
+}
+
+/// Refuses a network of 8-bit steps on an emulated board, whose rates are known in FP32 or FP16: how
+/// fast its chip multiplies bytes nobody has measured, and a guess would look like a number.
+pub(crate) fn refuse_quantised(network: &str, graph: &Graph) -> Result<()> {
+    let Some(layer) = graph.first_quantised() else { return Ok(()) };
+    bail!(
+        "{network}: layer {} works on 8-bit steps, and emulated boards are calibrated in floating point \
+         alone; run it on a real board's CPUs, or on --board host",
+        layer.name
+    )
 }
 
 /// Threads that a cluster's executor runs on: as many as are wished for, or one on each CPU. The

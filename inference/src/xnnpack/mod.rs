@@ -1,4 +1,4 @@
-//! The CPU executor: XNNPACK's operators, layer by layer, FP32.
+//! The CPU executor: XNNPACK's operators, layer by layer, in FP32 and in 8-bit steps.
 //!
 //! Everything that does not depend on the image is done when the executor is made: weights are
 //! packed, buffers laid out in one block and shared by tensors that are not alive together, and
@@ -22,6 +22,7 @@ mod ffi;
 mod kernels;
 mod operator;
 mod plan;
+mod quantised;
 mod thread_pool;
 
 use crate::clock::monotonic_ns;
@@ -193,6 +194,9 @@ fn step(
         Operator::Add(activation) => operator::add(*activation, inputs[1], site)?,
         Operator::Clamp(activation) => operator::clamp(*activation, site)?,
         Operator::Softmax => operator::softmax(site)?,
+        Operator::Quantise(to) => quantised::quantise(*to, site)?,
+        Operator::Dequantise(from) => quantised::dequantise(*from, site)?,
+        Operator::QuantisedConv2d(conv) => quantised::convolution(conv, site)?,
     };
     Ok(Step::Library(operator))
 }
