@@ -9,17 +9,23 @@ use wattline_analysis::{Options, analyze};
 
 /// Options of `wattline analyze`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  wattline analyze out/trace --out out --check-truth")]
+#[command(
+    after_help = "Example:\n  wattline analyze out/trace --out out --check-truth\n  wattline analyze trace --out tables --layers"
+)]
 pub(crate) struct Args {
     /// Directories that `wattline run` wrote
     #[arg(value_name = "DIR", required = true)]
     bundles: Vec<PathBuf>,
-    /// Where to write summary.csv, energy.csv, conservation.csv and images.csv
+    /// Where to write summary.csv, energy.csv, conservation.csv, images.csv, layers.csv and
+    /// layer_kinds.csv
     #[arg(long, value_name = "OUT")]
     out: PathBuf,
     /// Hold the results against what the emulated board knows
     #[arg(long)]
     check_truth: bool,
+    /// Print the time of each layer and of each kind of layer too
+    #[arg(long)]
+    layers: bool,
     /// Print the results as JSON instead of a table
     #[arg(long)]
     json: bool,
@@ -30,6 +36,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     analysis.write(&args.out)?;
     let text = match args.json {
         true => serde_json::to_string_pretty(&analysis)? + "\n",
+        false if args.layers => analysis.table() + "\n" + &analysis.layer_tables(),
         false => analysis.table(),
     };
     std::io::stdout().write_all(text.as_bytes())?;

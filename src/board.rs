@@ -121,7 +121,7 @@ fn calibration(board: &Description) -> Result<String> {
                 bail!(
                     "{}: calibration of {network:?}: only the study's networks can be calibrated: {}",
                     component.name(),
-                    zoo::names().join(", ")
+                    zoo::STUDY.join(", ")
                 );
             };
             let shapes = layer_shapes(&graph, component.precision);

@@ -97,9 +97,13 @@ fn inspect(network: &str) -> Result<String> {
         ]);
     }
     let total = graph_cost(&graph, ElementType::F32);
+    let arithmetic = match graph.first_quantised() {
+        Some(_) => "FP32 and 8-bit steps",
+        None => "FP32",
+    };
     Ok(format!(
         "{}\n\n{table}\n\n{:.3} M parameters, {:.3} G multiply-accumulates, {:.2} MB moved in theory, \
-         OI_t {:.2} flop/B (FP32)\n",
+         OI_t {:.2} flop/B ({arithmetic})\n",
         graph.name(),
         graph.parameters() as f64 / 1e6,
         graph_macs(&graph) as f64 / 1e9,

@@ -5,8 +5,10 @@ mod args;
 mod coexecute;
 mod deliveries;
 mod engines;
-mod lane;
+mod images;
+pub(crate) mod lane;
 mod outputs;
+mod predictions;
 mod profiles;
 mod records;
 mod spans;
@@ -34,6 +36,7 @@ use crate::{coexecution, progress};
 pub(crate) use args::Args;
 use coexecute::coexecute;
 use lane::{Lane, Work};
+use predictions::Predictions;
 use stream::{Ended, Stage};
 use wish::Wish;
 
@@ -87,14 +90,22 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     settings.check()?;
     let model = Model::open(&args.network, args.seed)?;
     let executor = outputs::executor(args.executor.as_deref())?;
-    let prepared = lane::prepare(&target, &components, &model, executor, args.npu_traffic)?;
+    let prepared = lane::prepare(&target, &components, &model, executor, args)?;
     if args.npu_traffic && !prepared.iter().any(|lane| matches!(lane.work, Work::Npu { .. })) {
         bail!("--npu-traffic is for an NPU emulated on a real board: name one with --on");
     }
     let mut wish = Wish::of(args, &target, &model, &prepared)?;
+    let labels = args.classes.as_deref();
+    let mut predictions = labels.map(|path| Predictions::new(path, &model.graph)).transpose()?;
     BundleWriter::claim(&args.out, args.overwrite)?;
     let model_record = records::model(&model, &args.network, args.seed);
-    let ready = outputs::prepare(&target, model, executor, args.seed, args.images, &prepared)?;
+    let inputs = images::load(&args.inputs, &args.network, &model.graph, args.seed)?;
+    let (input_record, skipped, count) = (inputs.record(), inputs.skipped.clone(), inputs.count);
+    if let Some(wish) = &mut wish {
+        wish.images = (count > 0).then_some(count);
+    }
+    let ready =
+        outputs::prepare(&target, model, executor, inputs, &prepared, predictions.as_mut())?;
 
     let scene = if target.emulated {
         // Nothing of an emulated board takes root.
@@ -115,7 +126,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     if inventory.rail_names().is_empty() {
         eprintln!("wattline: no power sensor here: times and traffic are recorded, joules are not");
     }
-    let mut manifest = records::manifest(args, &target, scene.clock(), &prepared, model_record);
+    let clock = scene.clock();
+    let mut manifest =
+        records::manifest(args, &target, clock, &prepared, model_record, input_record);
     manifest.coexecution = wish.as_ref().map(Wish::record);
     manifest.rails = inventory.rail_records(scene.provenance());
     manifest.counters = inventory.counter_records(args.rate, scene.provenance());
@@ -128,9 +141,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     manifest.counters = recorder.counter_records(scene.provenance());
     records::adopt_only_rail(&mut manifest, &target);
     ready.notes.iter().for_each(|note| recorder.note(EventKind::Note, "outputs", note));
+    skipped.iter().for_each(|why| recorder.note(EventKind::Note, "images", why));
 
-    let solo_images = wish.as_ref().map_or(args.images, |wish| wish.solo);
-    let shared_images = wish.as_ref().map_or(0, |_| args.images);
+    let solo_images = wish.as_ref().map_or(count, |wish| wish.solo);
+    let shared_images = wish.as_ref().map_or(0, |_| count);
     let bar = progress::bar("recording", solo_images * prepared.len() as u64 + shared_images);
     let behind = Mutex::default();
     let stage = Stage {
@@ -182,9 +196,17 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         bail!("the run was cut short: {reason}");
     }
     finished?;
+    if let Some(predictions) = predictions {
+        predictions.print()?;
+    }
     let interrupted = outcome == Outcome::Interrupted;
     let what = if interrupted { "interrupted; recorded so far" } else { "recorded" };
-    let next = format!("{what}: {}   next: wattline analyze {0} --out DIR", args.out.display());
+    let left_out = match skipped.len() {
+        0 => String::new(),
+        files => format!("   {files} image file(s) could not be read and were left out"),
+    };
+    let next =
+        format!("{what}: {}   next: wattline analyze {0} --out DIR{left_out}", args.out.display());
     match &shared {
         Some(report) if args.json => {
             eprintln!("{next}");

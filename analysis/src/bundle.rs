@@ -8,6 +8,7 @@ use wattline_trace::{BundleReader, Manifest, Name};
 use crate::agent_cost::read_agent_cost;
 use crate::error::AnalysisError;
 use crate::events::warn_of_events;
+use crate::layers;
 use crate::manifest_check::check_manifest;
 use crate::power::reader::read_rails;
 use crate::recording::Recording;
@@ -44,6 +45,7 @@ pub(crate) fn analyze_bundle(
         analysis.energy.extend(energy_rows(&recording, index));
         analysis.images.extend(image_rows(&recording.name, run));
     }
+    layers::add_rows(&bundle, &recording.name, analysis)?;
     analysis.conservation.extend(recording.balances);
     Ok(())
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use wattline_trace::{create_dir_all_for_invoker, create_file_for_invoker};
 
-use crate::results::{ConservationRow, EnergyRow, ImageRow, SummaryRow};
+use crate::results::{ConservationRow, EnergyRow, ImageRow, LayerKindRow, LayerRow, SummaryRow};
 use crate::{Analysis, AnalysisError};
 
 const SUMMARY: [&str; 12] = [
@@ -74,10 +74,36 @@ const IMAGES: [&str; 8] = [
     "flops",
     "bytes_theoretical",
 ];
+const LAYERS: [&str; 13] = [
+    "bundle",
+    "network",
+    "component",
+    "layer",
+    "kind",
+    "images",
+    "seconds_per_image",
+    "share_pct",
+    "gop_per_s",
+    "oi_theoretical",
+    "flops",
+    "bytes_theoretical",
+    "provenance",
+];
+const LAYER_KINDS: [&str; 9] = [
+    "bundle",
+    "network",
+    "component",
+    "kind",
+    "layers",
+    "images",
+    "seconds_per_image",
+    "share_pct",
+    "provenance",
+];
 
 impl Analysis {
-    /// Writes `summary.csv`, `energy.csv`, `conservation.csv` and `images.csv` into `out`, which
-    /// is created where it is missing. A cell is empty where its number was refused.
+    /// Writes `summary.csv`, `energy.csv`, `conservation.csv`, `images.csv`, `layers.csv` and
+    /// `layer_kinds.csv` into `out`, which is created where it is missing. A cell is empty where its number was refused.
     ///
     /// # Errors
     /// [`AnalysisError::Write`]; no file of an earlier analysis is then half replaced by name.
@@ -95,6 +121,8 @@ impl Analysis {
             self.conservation.iter(),
         )?;
         batch.add::<&ImageRow>("images.csv", &IMAGES, self.images.iter())?;
+        batch.add::<&LayerRow>("layers.csv", &LAYERS, self.layers.iter())?;
+        batch.add::<&LayerKindRow>("layer_kinds.csv", &LAYER_KINDS, self.layer_kinds.iter())?;
         batch.put_in_place()
     }
 
@@ -193,6 +221,8 @@ fn write_rows<R: Serialize>(
 
 #[cfg(test)]
 mod tests {
+    use wattline_trace::Provenance;
+
     use super::*;
     use crate::results::{RailRole, Verdict};
 
@@ -249,6 +279,34 @@ mod tests {
             bytes_theoretical: 0,
         };
         assert_eq!(derived(image), IMAGES.join(","));
+        let layer = LayerRow {
+            bundle: "b".into(),
+            network: "n".into(),
+            component: "c".into(),
+            layer: "l".into(),
+            kind: "conv2d".into(),
+            images: 0,
+            seconds_per_image: 0.0,
+            share_pct: None,
+            gop_per_s: None,
+            oi_theoretical: None,
+            flops: 0,
+            bytes_theoretical: 0,
+            provenance: Provenance::Measured,
+        };
+        assert_eq!(derived(layer), LAYERS.join(","));
+        let kind = LayerKindRow {
+            bundle: "b".into(),
+            network: "n".into(),
+            component: "c".into(),
+            kind: "conv2d".into(),
+            layers: 0,
+            images: 0,
+            seconds_per_image: 0.0,
+            share_pct: None,
+            provenance: Provenance::Measured,
+        };
+        assert_eq!(derived(kind), LAYER_KINDS.join(","));
     }
 
     #[test]

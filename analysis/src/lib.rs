@@ -21,6 +21,7 @@ mod error;
 mod events;
 mod files;
 mod human;
+mod layers;
 mod manifest_check;
 mod power;
 mod recording;
@@ -39,7 +40,8 @@ use std::path::PathBuf;
 pub use error::AnalysisError;
 pub use refusal::Refusal;
 pub use results::{
-    AgentCost, ConservationRow, EnergyRow, ImageRow, RailRole, SummaryRow, TruthColumns, Verdict,
+    AgentCost, ConservationRow, EnergyRow, ImageRow, LayerKindRow, LayerRow, RailRole, SummaryRow,
+    TruthColumns, Verdict,
 };
 
 /// What to analyse beyond the usual.
@@ -60,6 +62,10 @@ pub struct Analysis {
     pub conservation: Vec<ConservationRow>,
     /// One row for each image.
     pub images: Vec<ImageRow>,
+    /// One row for each layer of each run.
+    pub layers: Vec<LayerRow>,
+    /// One row for each kind of layer of each run.
+    pub layer_kinds: Vec<LayerKindRow>,
     /// What recording cost, for each bundle that tells.
     pub agents: Vec<AgentCost>,
     /// What to know before trusting the numbers, each with its bundle.

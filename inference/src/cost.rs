@@ -14,17 +14,23 @@
 //! | addition, stand-alone clamp | one per output |
 //! | softmax | four per value: maximum and difference, exponential, sum, quotient |
 //! | concatenation | none |
+//! | quantising, dequantising | two per value |
+//!
+//! Quantised layers count the same, of 8-bit integers: two for each multiply–accumulate, and two for
+//! each value that is quantised or dequantised (a product or quotient, and a sum). Bringing the sums of
+//! a quantised convolution back to steps counts none, as an activation does.
 //!
 //! A fused activation adds neither FLOPs nor bytes: it is applied to values still in registers.
 //!
 //! **Bytes** are those of the study's equation (1), "all the data required in the computation":
 //! every input, weight, bias and output once, as if nothing stayed in a cache between layers and
-//! nothing was fetched twice. The operational intensity OI_t is FLOPs over these bytes.
+//! nothing was fetched twice. A value or weight in 8-bit steps is one byte, whatever the element type of
+//! the others; a quantised convolution's biases and scales are four. The operational intensity OI_t is FLOPs over these bytes.
 
 use std::iter::Sum;
 use std::ops::Add;
 
-use crate::graph::{Conv2d, Graph, Layer, Operator, Window};
+use crate::graph::{Graph, Layer, Operator, TensorId, Window};
 
 /// The type that values and weights are stored in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -95,10 +101,17 @@ impl Sum for Cost {
 
 /// The cost of `layer`, a layer of `graph`, with values stored as `element`.
 pub fn layer_cost(graph: &Graph, layer: &Layer, element: ElementType) -> Cost {
-    let inputs: u64 = graph.input_shapes(layer).iter().map(|shape| shape.elements() as u64).sum();
-    let output = graph.shape(layer.output).elements() as u64;
+    let elements = |tensor: TensorId| graph.shape(tensor).elements() as u64;
+    let bytes = |tensor: TensorId| {
+        let in_steps = graph.tensors()[tensor.index()].steps.is_some();
+        elements(tensor) * if in_steps { 1 } else { element.bytes() }
+    };
+    let inputs: u64 = layer.inputs.iter().map(|&tensor| elements(tensor)).sum();
+    let output = elements(layer.output);
     let flops = match &layer.operator {
-        Operator::Conv2d(_) | Operator::FullyConnected(_) => 2 * macs(graph, layer),
+        Operator::Conv2d(_) | Operator::FullyConnected(_) | Operator::QuantisedConv2d(_) => {
+            2 * macs(graph, layer)
+        }
         Operator::MaxPool(pool) => output * pool.window.kernel.area() as u64,
         Operator::AveragePool(pool) => output * pool.window.kernel.area() as u64,
         Operator::GlobalAveragePool => inputs,
@@ -106,12 +119,13 @@ pub fn layer_cost(graph: &Graph, layer: &Layer, element: ElementType) -> Cost {
         Operator::Add(_) | Operator::Clamp(_) => output,
         Operator::Softmax => 4 * output,
         Operator::Concat => 0,
+        Operator::Quantise(_) | Operator::Dequantise(_) => 2 * output,
     };
     Cost {
         flops,
-        input_bytes: inputs * element.bytes(),
-        weight_bytes: layer.operator.parameters() * element.bytes(),
-        output_bytes: output * element.bytes(),
+        input_bytes: layer.inputs.iter().map(|&tensor| bytes(tensor)).sum(),
+        weight_bytes: layer.operator.constant_bytes(element.bytes()),
+        output_bytes: bytes(layer.output),
     }
 }
 
@@ -181,7 +195,20 @@ impl Gemm {
 /// The matrix product inside `layer`, a layer of `graph`; `None` for layers without one.
 pub fn gemm(graph: &Graph, layer: &Layer) -> Option<Gemm> {
     match &layer.operator {
-        Operator::Conv2d(conv) => Some(conv_gemm(conv, graph.shape(layer.output).pixels())),
+        Operator::Conv2d(conv) => Some(conv_gemm(
+            &conv.window,
+            conv.groups,
+            conv.output_channels,
+            conv.reduction(),
+            graph.shape(layer.output).pixels(),
+        )),
+        Operator::QuantisedConv2d(conv) => Some(conv_gemm(
+            &conv.window,
+            conv.groups,
+            conv.output_channels,
+            conv.reduction(),
+            graph.shape(layer.output).pixels(),
+        )),
         Operator::FullyConnected(dense) => Some(Gemm {
             groups: 1,
             m: dense.output_features,
@@ -197,13 +224,19 @@ pub fn gemm(graph: &Graph, layer: &Layer) -> Option<Gemm> {
     }
 }
 
-fn conv_gemm(conv: &Conv2d, output_pixels: usize) -> Gemm {
-    let Window { kernel, stride, dilation, .. } = conv.window;
+fn conv_gemm(
+    window: &Window,
+    groups: usize,
+    output_channels: usize,
+    reduction: usize,
+    output_pixels: usize,
+) -> Gemm {
+    let Window { kernel, stride, dilation, .. } = window;
     Gemm {
-        groups: conv.groups,
-        m: conv.output_channels / conv.groups,
+        groups,
+        m: output_channels / groups,
         n: output_pixels,
-        k: conv.reduction(),
+        k: reduction,
         kernel_height: kernel.height,
         kernel_width: kernel.width,
         stride_height: stride.height,
@@ -215,7 +248,7 @@ fn conv_gemm(conv: &Conv2d, output_pixels: usize) -> Gemm {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::{Activation, GraphBuilder, MaxPool, Shape, Weights};
+    use crate::graph::{Activation, Conv2d, GraphBuilder, MaxPool, Shape, Weights};
 
     fn graph() -> Graph {
         let mut builder = GraphBuilder::new("net", "image", Shape::new(4, 6, 6)).unwrap();

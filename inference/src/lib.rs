@@ -52,16 +52,18 @@
 //! model instead, and [`roofline`] measures or models what bounds a component.
 
 pub mod affinity;
+pub mod classes;
 mod clock;
 pub mod coexecution;
 pub mod cost;
 mod emulated;
 pub mod executor;
 pub mod graph;
-mod input;
+pub mod input;
 mod model;
 pub mod npu;
 pub mod onnx;
+pub mod quantise;
 pub mod reference;
 pub mod roofline;
 mod streams;

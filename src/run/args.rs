@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use wattline_inference::coexecution::policy::PolicyKind;
 
+use super::images;
 use crate::target::BOARD_HELP;
 
 /// Options of `wattline run`.
@@ -13,6 +14,7 @@ use crate::target::BOARD_HELP;
   wattline run --board emulated:exynos5422 --network squeezenet --on a15,a7,gpu --policy steal-tail \\
       --images 200 --out out/coexecution
   wattline run --board host --npu-from kirin970 --network squeezenet --on cpu,npu --out out/trace
+  wattline run --network mine.onnx --on a15 --images photographs --classes labels.txt --out out/trace
 
 Without --policy components run one after another. With it each first runs a few images alone
 (--solo), which tells the policy how fast it is, and then all share one stream of images.
@@ -37,9 +39,11 @@ pub(crate) struct Args {
     /// Let an emulated NPU on a real board move its bytes through real memory
     #[arg(long)]
     pub(super) npu_traffic: bool,
-    /// Images on each component; with --policy in the stream they share, where 0 is without end
-    #[arg(long, default_value_t = 20)]
-    pub(super) images: u64,
+    #[command(flatten)]
+    pub(super) inputs: images::Options,
+    /// Print the five likeliest classes of each image, named by the lines of this file
+    #[arg(long, value_name = "LABELS.txt")]
+    pub(super) classes: Option<PathBuf>,
     /// Co-execute: steal, steal-tail, energy, pipeline or best-single
     #[arg(long)]
     pub(super) policy: Option<PolicyKind>,
@@ -89,6 +93,9 @@ pub(crate) struct Args {
     /// What computes on CPUs: xnnpack or reference; without it the fastest there is
     #[arg(long)]
     pub(super) executor: Option<String>,
+    /// Threads on each CPU cluster of a real board; without it one on each of its cores
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(super) threads: Option<u16>,
 }
 
 /// What becomes of frames for which nobody is free.

@@ -27,12 +27,12 @@ pub(super) struct Engine {
 pub(super) fn engine(stage: &Stage<'_>, lane: &Lane, watcher: Box<dyn Watcher>) -> Result<Engine> {
     match &lane.work {
         Work::Emulated(_) => unreachable!("emulated work is planned for emulated boards alone"),
-        Work::Cpus { graph, executor } => {
-            let (graph, executor) = (graph.clone(), *executor);
+        Work::Cpus { graph, executor, threads } => {
+            let (graph, executor, threads) = (graph.clone(), *executor, *threads);
             let (cpus, inputs) = (lane.component.cpus.clone(), Arc::clone(&stage.inputs));
             let open: Opener<Tensor> = Box::new(move || {
                 bind(&cpus)?;
-                let executor = executor::open(executor, &graph, cpus.len().max(1))?;
+                let executor = executor::open(executor, &graph, threads)?;
                 let mut engine = ExecutorEngine::new(executor, inputs)?.watched_by(watcher);
                 engine.warm_up()?;
                 Ok(Box::new(engine))

@@ -11,6 +11,7 @@ use wattline_inference::npu::{self, TrafficSettings};
 use wattline_inference::{Model, layer_shapes};
 use wattline_trace::Name;
 
+use super::args::Args;
 use crate::target::{Target, check_online};
 
 /// A component and what it will run.
@@ -29,7 +30,7 @@ pub(super) enum Work {
     /// The emulated board takes as long as its model says.
     Emulated(Arc<work::Work>),
     /// An executor on the component's own CPUs.
-    Cpus { graph: Graph, executor: &'static str },
+    Cpus { graph: Graph, executor: &'static str, threads: usize },
     /// The NPU emulator, in the time that the model gives it, beside what really runs.
     Npu { work: work::Work, driving_cpus: Vec<u32>, traffic: Option<TrafficSettings> },
 }
@@ -60,24 +61,30 @@ pub(super) fn prepare(
     components: &[&Component],
     model: &Model,
     executor: &'static str,
-    npu_traffic: bool,
+    args: &Args,
 ) -> Result<Vec<Lane>> {
+    let threads = args.threads.map(usize::from);
+    if threads.is_some() && target.emulated {
+        bail!("--threads: an emulated cluster runs as its board was calibrated, on all its cores");
+    }
     components
         .iter()
         .map(|&component| {
             let work = match target.emulated {
                 true => {
+                    refuse_quantised(&model.name, &model.graph)?;
                     let shapes = layer_shapes(&model.graph, component.precision);
                     Work::Emulated(Arc::new(work::Work::plan(&model.name, &shapes, component)?))
                 }
                 false if component.kind == ComponentKind::Cpu => {
                     check_online(component)?;
-                    Work::Cpus { graph: model.graph.clone(), executor }
+                    let threads = threads_of(component, executor, threads);
+                    Work::Cpus { graph: model.graph.clone(), executor, threads }
                 }
                 false if component.kind == ComponentKind::Npu => {
                     let shapes = layer_shapes(&model.graph, component.precision);
                     let work = work::Work::plan(&model.name, &shapes, component)?;
-                    npu(target, component, work, npu_traffic)?
+                    npu(target, component, work, args.npu_traffic)?
                 }
                 false => bail!(
                     "no executor runs on the {} of a real board yet; choose a CPU cluster, or emulated:{}",
@@ -112,6 +119,31 @@ fn npu(target: &Target, component: &Component, work: work::Work, traffic: bool) 
         bandwidth_bytes_per_s: bandwidth.bytes_per_s(),
     });
     Ok(Work::Npu { work, driving_cpus, traffic })
+}
+
+/// Refuses a network of 8-bit steps on an emulated board, whose rates are known in FP32 or FP16: how
+/// fast its chip multiplies bytes nobody has measured, and a guess would look like a number.
+pub(crate) fn refuse_quantised(network: &str, graph: &Graph) -> Result<()> {
+    let Some(layer) = graph.first_quantised() else { return Ok(()) };
+    bail!(
+        "{network}: layer {} works on 8-bit steps, and emulated boards are calibrated in floating point \
+         alone; run it on a real board's CPUs, or on --board host",
+        layer.name
+    )
+}
+
+/// Threads that a cluster's executor runs on: as many as are wished for, or one on each CPU. The
+/// reference knows no threads.
+fn threads_of(component: &Component, executor: &str, wish: Option<usize>) -> usize {
+    let cpus = component.cpus.len().max(1);
+    let threads = wish.unwrap_or(cpus);
+    if threads > cpus {
+        let name = component.name();
+        eprintln!(
+            "wattline: {threads} threads share the {cpus} CPUs of {name}, and wait for each other"
+        );
+    }
+    if executor == "reference" { 1 } else { threads }
 }
 
 fn layers(graph: &Graph, precision: Precision) -> Vec<Layer> {

@@ -1,17 +1,19 @@
-//! What is computed before anything is timed: inputs, and the outputs of what is emulated.
+//! What is computed before anything is timed: the outputs, where they are wanted.
 
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use wattline_board::description::{Component, ComponentKind};
-use wattline_inference::{Model, Tensor, executor, npu, synthetic_image};
+use wattline_inference::{Model, Tensor, executor, npu};
 
 use super::Lane;
+use super::images::Inputs;
+use super::predictions::Predictions;
 use crate::progress;
 use crate::target::Target;
 
-/// A stream of synthetic images repeats after this many.
-const DISTINCT_INPUTS: u64 = 4;
+/// Outputs whose largest is listed in the bundle's note.
+const LISTED: usize = 8;
 
 /// The executor a user names, or the fastest this build has, with a line if that is slow.
 pub(super) fn executor(wish: Option<&str>) -> Result<&'static str> {
@@ -48,28 +50,25 @@ pub(super) struct Prepared {
     pub(super) notes: Vec<String>,
 }
 
-/// Makes the inputs. What emulated components answer is computed here, for real and in the
-/// arithmetic of the component, so that emulating one steals no time from what is measured.
+/// Computes outputs where somebody wants them: what emulated components answer, for real and in
+/// the arithmetic of the component, so that emulating one steals no time from what is measured;
+/// and what `predictions` are made from.
 pub(super) fn prepare(
     target: &Target,
     model: Model,
     executor: &'static str,
-    seed: u64,
-    images: u64,
+    inputs: Inputs,
     lanes: &[Lane],
+    predictions: Option<&mut Predictions>,
 ) -> Result<Prepared> {
-    let shape = model.graph.input_shape();
-    // Without end is 0.
-    let distinct = if images == 0 { DISTINCT_INPUTS } else { images.min(DISTINCT_INPUTS) };
-    let inputs = (0..distinct)
-        .map(|index| Ok(synthetic_image(shape, seed, index)?))
-        .collect::<Result<Vec<_>>>()?;
+    let what = inputs.in_words();
     let mut prepared = Prepared { inputs: Vec::new(), npu: Arc::default(), notes: Vec::new() };
-    for lane in lanes.iter().filter(|lane| lane.component.kind == ComponentKind::Npu) {
-        let outputs = npu_outputs(&model, &lane.component, &inputs, executor)?;
+    let is_npu = |lane: &&Lane| lane.component.kind == ComponentKind::Npu;
+    for lane in lanes.iter().filter(is_npu) {
+        let outputs = npu_outputs(&model, &lane.component, &inputs.tensors, executor)?;
         let note = format!(
-            "outputs of {distinct} distinct synthetic inputs for {}: computed in FP16 before the timed \
-             part, at most {:.1e} of the output's range from {executor} in FP32",
+            "outputs of {what} for {}: computed in FP16 before the timed part, at most {:.1e} of the \
+             output's range from {executor} in FP32",
             lane.component.name(),
             outputs.largest_error
         );
@@ -77,42 +76,55 @@ pub(super) fn prepare(
         prepared.notes.push(note);
         prepared.npu = outputs.tensors;
     }
-    if !target.emulated {
-        prepared.notes.push(format!("{distinct} distinct synthetic inputs, seed {seed}"));
-        return Ok(Prepared { inputs, ..prepared });
+    let others: Vec<_> = lanes.iter().filter(|lane| !is_npu(lane)).collect();
+    let emulated = target.emulated && !others.is_empty();
+    if emulated || predictions.is_some() {
+        let best = full_outputs(&model, executor, &inputs, predictions)?;
+        if emulated {
+            let names: Vec<_> = others.iter().map(|lane| lane.component.name()).collect();
+            prepared.notes.push(format!(
+                "outputs of {what} computed by {executor} before the timed part, for {}; largest \
+                 output at index {}",
+                names.join(", "),
+                best.join(", ")
+            ));
+        }
     }
-    let others: Vec<_> = lanes
-        .iter()
-        .filter(|lane| lane.component.kind != ComponentKind::Npu)
-        .map(|lane| lane.component.name())
-        .collect();
-    if others.is_empty() {
-        drop(model);
-        release_memory();
-        return Ok(prepared);
-    }
-    let bar = progress::bar("computing outputs", distinct);
-    let threads = threads();
-    let mut engine = executor::open(executor, &model.graph, threads)
-        .with_context(|| format!("{} on {executor}", model.name))?;
     drop(model);
+    if target.emulated {
+        drop(inputs);
+        release_memory();
+    } else {
+        prepared.notes.push(what);
+        prepared.inputs = inputs.tensors;
+    }
+    Ok(prepared)
+}
+
+/// Runs the network as it is on every input. Answers the likeliest classes of the first few.
+fn full_outputs(
+    model: &Model,
+    executor: &str,
+    inputs: &Inputs,
+    mut predictions: Option<&mut Predictions>,
+) -> Result<Vec<String>> {
+    let bar = progress::bar("computing outputs", inputs.tensors.len() as u64);
+    let mut engine = executor::open(executor, &model.graph, threads())
+        .with_context(|| format!("{} on {executor}", model.name))?;
     let mut best = Vec::new();
-    for input in &inputs {
+    for (index, input) in inputs.tensors.iter().enumerate() {
         let output = engine.run(input, &mut ())?;
         let class = output.argmax().context("the network's output is empty")?;
-        best.push(class.to_string());
+        if best.len() < LISTED {
+            best.push(class.to_string());
+        }
+        if let Some(predictions) = predictions.as_deref_mut() {
+            predictions.add(&inputs.name(index), &model.graph, &output);
+        }
         bar.inc(1);
     }
     bar.finish_and_clear();
-    drop(engine);
-    release_memory();
-    prepared.notes.push(format!(
-        "outputs of {distinct} distinct synthetic inputs computed by {executor} in FP32 before the \
-         timed part, for {}; largest output at index {}",
-        others.join(", "),
-        best.join(", ")
-    ));
-    Ok(prepared)
+    Ok(best)
 }
 
 fn npu_outputs(

@@ -6,9 +6,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use wattline_board::clock::Clock;
 use wattline_inference::Model;
 use wattline_inference::cost::{ElementType, graph_cost};
+use wattline_inference::graph::{Graph, Layer, Shape};
 use wattline_trace::{
-    BoardRecord, ClockRecord, ComponentRecord, Manifest, ModelRecord, Provenance, SCHEMA_VERSION,
-    StandInRecord,
+    BoardRecord, ClockRecord, ComponentRecord, InputRecord, LayerRecord, Manifest, ModelRecord,
+    Provenance, SCHEMA_VERSION, StandInRecord,
 };
 
 use super::args::Args;
@@ -28,7 +29,19 @@ pub(super) fn model(model: &Model, wish: &str, seed: u64) -> ModelRecord {
         parameters: model.graph.parameters(),
         flops: cost.flops,
         bytes_theoretical: cost.bytes_theoretical(),
+        layers: layers(&model.graph),
     }
+}
+
+fn layers(graph: &Graph) -> Vec<LayerRecord> {
+    let dims = |shape: Shape| shape.dims().map(|side| side as u64);
+    let record = |layer: &Layer| LayerRecord {
+        name: layer.name.clone(),
+        kind: layer.operator.kind().to_owned(),
+        inputs: graph.input_shapes(layer).into_iter().map(dims).collect(),
+        output: dims(graph.shape(layer.output)),
+    };
+    graph.layers().iter().map(record).collect()
 }
 
 /// The manifest, but for rails and counters, which the recorder knows.
@@ -38,6 +51,7 @@ pub(super) fn manifest(
     clock: &Arc<dyn Clock>,
     lanes: &[Lane],
     model: ModelRecord,
+    inputs: InputRecord,
 ) -> Manifest {
     let board = &target.description;
     let kernel = nix::sys::utsname::uname()
@@ -61,6 +75,7 @@ pub(super) fn manifest(
         components: lanes.iter().map(|lane| component(target, lane)).collect(),
         models: vec![model],
         coexecution: None,
+        inputs: Some(inputs),
         complete: false,
         interrupted: false,
         failure: None,
@@ -96,6 +111,10 @@ fn component(target: &Target, lane: &Lane) -> ComponentRecord {
         kind: component.kind.as_str().to_owned(),
         executor: lane.executor.clone(),
         rails: rails.into_iter().map(str::to_owned).collect(),
+        threads: match lane.work {
+            Work::Emulated(_) | Work::Npu { .. } => None,
+            Work::Cpus { threads, .. } => u32::try_from(threads).ok(),
+        },
         peak_flops_per_s: component.peak_rate().map(|peak| peak.flops_per_s()),
         bandwidth_bytes_per_s: component.bandwidth.map(|known| known.bytes_per_s()),
         provenance: match lane.work {

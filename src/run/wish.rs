@@ -23,8 +23,10 @@ const BACKLOG: usize = 1;
 #[derive(Debug)]
 pub(super) struct Wish {
     policy: PolicyKind,
-    source: Source,
+    /// Images in the stream; without end if none.
+    pub(super) images: Option<u64>,
     fps: Option<f64>,
+    late: LateFrames,
     window: usize,
     /// Images on each component alone.
     pub(super) solo: u64,
@@ -43,8 +45,8 @@ impl Wish {
         lanes: &[Lane],
     ) -> Result<Option<Wish>> {
         let Some(policy) = args.policy else {
-            if args.images == 0 {
-                bail!("--images 0 is a stream without end, which components share: add --policy");
+            if args.inputs.endless() {
+                bail!("0 images is a stream without end, which components share: add --policy");
             }
             return Ok(None);
         };
@@ -65,22 +67,25 @@ impl Wish {
                 it.from
             );
         }
-        let frames = (args.images > 0).then_some(args.images);
-        let source = match (args.fps, frames) {
-            (None, Some(images)) => Source::Finite { images },
-            (None, None) => Source::Endless,
-            (Some(fps), frames) => Source::Camera { fps, frames, late: late(args.late) },
-        };
         Ok(Some(Wish {
             policy,
-            source,
+            images: None,
             fps: args.fps,
+            late: args.late,
             window: usize::from(args.window),
             solo,
             duration_ns: args.duration.map(|seconds| (seconds * 1e9) as u64),
             transfer_s: transfers(&target.description, &model.graph, components()),
             known,
         }))
+    }
+
+    fn source(&self) -> Source {
+        match (self.fps, self.images) {
+            (None, Some(images)) => Source::Finite { images },
+            (None, None) => Source::Endless,
+            (Some(fps), frames) => Source::Camera { fps, frames, late: late(self.late) },
+        }
     }
 
     /// What the policy is to know of each component: what was known before, or else how it did
@@ -98,14 +103,14 @@ impl Wish {
         Ok(Plan {
             policy: self.policy.policy(self.fps, transfer_s)?,
             profiles: known.iter().map(|it| it.profile(by_layer)).collect(),
-            source: self.source,
+            source: self.source(),
             settings: Settings { window: self.window, ..Settings::default() },
         })
     }
 
     /// What the manifest says of it before it is made.
     pub(super) fn record(&self) -> CoexecutionRecord {
-        let source = match self.source {
+        let source = match self.source() {
             Source::Finite { images } => SourceRecord::Finite { images },
             Source::Endless => SourceRecord::Endless,
             Source::Camera { fps, frames, late } => SourceRecord::Camera {

@@ -17,6 +17,7 @@ use wattline_inference::graph::Graph;
 use wattline_inference::{Model, layer_shapes, zoo};
 
 use crate::coexecution::{self, alone, transfers};
+use crate::run::lane::refuse_quantised;
 
 /// What is to be predicted.
 #[derive(Debug, Clone)]
@@ -74,6 +75,7 @@ pub(super) fn predict(question: &Question) -> Result<Vec<Row>> {
         bail!("board {} cannot be simulated: its description lacks {key}", board.name);
     }
     let (network, graph) = open(&question.network)?;
+    refuse_quantised(&network, &graph)?;
     let lanes = lanes(question, &network, &graph)?;
     let mut plan = Plan {
         policy: question.policy.policy(

@@ -26,7 +26,7 @@ pub(super) fn sweep(question: &Question, axes: &[Axis]) -> Result<Vec<Row>> {
         false => vec![question.board.clone()],
     };
     let networks = match axes.contains(&Axis::Networks) {
-        true => zoo::names().iter().map(|name| (*name).to_owned()).collect(),
+        true => zoo::STUDY.map(str::to_owned).to_vec(),
         false => vec![question.network.clone()],
     };
     let mut policies = vec![question.policy];

@@ -27,6 +27,75 @@ fn images_are_timed_and_joules_refused() {
     check.refused(&["trace has no truth.csv", "--check-truth"]);
 }
 
+/// What a layer's span does not say, the manifest does; and layers lie in their image one after
+/// another, and fill it.
+#[test]
+fn layers_have_kinds_and_shapes_and_fill_their_image() {
+    let place = Place::alone();
+    let run = "run --board host --network mobilenet --on cpu --images 20 --idle 0 --out trace";
+    place.wattline(run).succeeded().says(&["no power sensor here"]);
+    let bundle = place.bundle("trace");
+    let manifest = bundle.manifest();
+    let records = manifest["models"][0]["layers"].as_array().unwrap();
+    assert_eq!(records[0]["name"], "conv1");
+    assert_eq!(records[0]["kind"], "conv2d");
+    assert_eq!(records[0]["inputs"], serde_json::json!([[1, 3, 224, 224]]));
+    assert_eq!(records[0]["output"], serde_json::json!([1, 32, 112, 112]));
+    assert_eq!(manifest["components"][0]["threads"], thread_count());
+    let spans = bundle.table("spans.csv");
+    let layers = spans.with("kind", "layer");
+    let mut shares = Vec::new();
+    for image in spans.with("kind", "image") {
+        let (start, end) = (image.integer("start_ns"), image.integer("end_ns"));
+        let own: Vec<_> =
+            layers.iter().filter(|layer| layer.text("parent") == image.text("id")).collect();
+        assert_eq!(own.len(), records.len());
+        let mut last = start;
+        let mut sum = 0;
+        for (layer, record) in own.iter().zip(records) {
+            assert_eq!(record["name"], layer.text("name"));
+            let (begun, ended) = (layer.integer("start_ns"), layer.integer("end_ns"));
+            assert!(last <= begun && begun <= ended && ended <= end, "{layer:?}");
+            assert!(layer.integer("flops") > 0 && layer.integer("bytes_theoretical") > 0);
+            (last, sum) = (ended, sum + (ended - begun));
+        }
+        shares.push(sum as f64 / (end - start) as f64);
+    }
+    // A thread that is held up between two layers holds up one image, not most of them.
+    shares.sort_by(f64::total_cmp);
+    let median = shares[shares.len() / 2];
+    assert!(median > 0.98, "layers are {median} of their image");
+
+    let answer = place.wattline("analyze trace --out results --layers").succeeded();
+    answer.prints(&["conv2/dw", "depthwise_conv2d", "between_layers", "OI_t flop/B"]);
+    let table = crate::bundle::Table::read(&place.path("results/layers.csv"));
+    assert_eq!(table.rows().count(), records.len());
+    for row in table.rows() {
+        assert!(row.number("gop_per_s") > 0.0 && row.number("oi_theoretical") > 0.0, "{row:?}");
+        assert_eq!((row.integer("images"), row.text("provenance")), (20, "measured"));
+    }
+    let kinds = crate::bundle::Table::read(&place.path("results/layer_kinds.csv"));
+    let shares: f64 = kinds.rows().map(|row| row.number("share_pct")).sum();
+    assert!((shares - 100.0).abs() < 1e-6, "{shares}");
+}
+
+fn thread_count() -> usize {
+    std::thread::available_parallelism().unwrap().get()
+}
+
+#[test]
+fn threads_are_the_users_choice() {
+    let place = Place::new();
+    let run = "run --network squeezenet --on cpu --images 1 --idle 0 --out trace --threads";
+    place.wattline(&format!("{run} 1 --board host")).succeeded();
+    assert_eq!(place.bundle("trace").manifest()["components"][0]["threads"], 1);
+    let many = format!("{run} {} --board host --overwrite", thread_count() + 1);
+    place.wattline(&many).succeeded().says(&["wait for each other"]);
+    place.wattline(&format!("{run} 0 --board host")).exited(2).says(&["--threads"]);
+    let emulated = format!("{run} 2 --board emulated:exynos5422").replace("cpu", "a15");
+    place.wattline(&emulated).refused(&["--threads", "calibrated"]);
+}
+
 /// The XU3's description with sensors at addresses where no machine has any, and a cluster of
 /// CPU 0 or of one that is not there.
 fn real_board(place: &Place, cpus: &str) {

@@ -17,6 +17,7 @@ mod damage;
 mod determinism;
 mod disk;
 mod host;
+mod images;
 mod interruption;
 mod networks;
 mod npu;

@@ -85,9 +85,10 @@ fn a_file_runs_under_its_own_name() {
 #[test]
 fn the_list_shows_the_study() {
     let answer = Place::new().wattline("network list").succeeded();
-    for network in ["alexnet", "googlenet", "mobilenet", "resnet50", "squeezenet"] {
-        assert_eq!(answer.stdout.matches(network).count(), 1, "{network}");
-    }
+    let lines = answer.stdout.lines().skip(1);
+    let names: Vec<_> = lines.map(|line| line.split_whitespace().next().unwrap()).collect();
+    let study = ["alexnet", "googlenet", "mobilenet", "mobilenet-int8", "resnet50", "squeezenet"];
+    assert_eq!(names, study);
 }
 
 #[test]
@@ -97,4 +98,40 @@ fn export_where_nothing_can_be_written() {
     answer.refused(&["cannot write /proc/squeezenet.onnx"]);
     place.wattline("network export lenet --out x.onnx").refused(&["lenet", "squeezenet"]);
     assert!(!place.path("x.onnx").exists());
+}
+
+/// The study's section IV-E: convolutions and conversions of a quantised network are told apart.
+#[test]
+fn a_quantised_network_runs_and_shows_what_conversions_take() {
+    let place = Place::new();
+    place.wattline("network export mobilenet-int8 --out int8.onnx").succeeded();
+    let size = std::fs::metadata(place.path("int8.onnx")).unwrap().len();
+    // A byte for each of 4.2 M weights.
+    assert!((4_200_000..5_200_000).contains(&size), "{size} bytes");
+    place.wattline("network inspect int8.onnx").succeeded().prints(&[
+        "image/quantise",
+        "quantised_depthwise_conv2d",
+        "pool/quantise",
+        "FP32 and 8-bit steps",
+    ]);
+    let run =
+        "run --board host --network int8.onnx --on cpu --threads 1 --images 3 --idle 0 --out trace";
+    place.wattline(run).succeeded();
+    place.wattline("analyze trace --out results --layers").succeeded().prints(&["dequantise"]);
+    let kinds = crate::bundle::Table::read(&place.path("results/layer_kinds.csv"));
+    let layers = |kind| kinds.only("kind", kind).integer("layers");
+    assert_eq!(["quantise", "dequantise"].map(layers), [2, 2]);
+    assert_eq!(["quantised_conv2d", "quantised_depthwise_conv2d"].map(layers), [15, 13]);
+    assert!(kinds.rows().all(|row| row.number("share_pct") >= 0.0));
+}
+
+/// Nobody has measured how fast the boards' chips multiply bytes.
+#[test]
+fn an_emulated_board_refuses_a_quantised_network() {
+    let place = Place::new();
+    let parts = ["mobilenet-int8", "8-bit steps", "calibrated in floating point", "--board host"];
+    let network = "--board emulated:exynos5422 --network mobilenet-int8 --on a15";
+    place.wattline(&format!("run {network} --out trace")).refused(&parts);
+    let simulate = network.replace("emulated:", "");
+    place.wattline(&format!("simulate {simulate}")).refused(&parts);
 }

@@ -27,8 +27,8 @@ pub use bundle::{BundleReader, BundleWriter, Outcome};
 pub use error::{ReadError, WriteError};
 pub use manifest::{
     BoardRecord, ClockKind, ClockRecord, CoexecutionRecord, ComponentRecord, CounterRecord,
-    FaultRecord, LateRecord, Manifest, ModelRecord, ProfileRecord, Provenance, RailRecord,
-    SCHEMA_VERSION, SourceRecord, StandInRecord,
+    FaultRecord, InputRecord, LateRecord, LayerRecord, Manifest, ModelRecord, ProfileRecord,
+    Provenance, RailRecord, SCHEMA_VERSION, SourceRecord, StandInRecord,
 };
 pub use name::Name;
 pub use ownership::{create_dir_all_for_invoker, create_file_for_invoker};

@@ -73,6 +73,9 @@ pub struct Manifest {
     /// The co-execution of the bundle, if it holds one: the run of the component `all`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub coexecution: Option<CoexecutionRecord>,
+    /// What the networks were shown, where the writer says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<InputRecord>,
     /// Whether the run ended in order: all rows that were taken are in the files.
     pub complete: bool,
     /// Whether the user ended the run early.
@@ -161,6 +164,9 @@ pub struct ComponentRecord {
     /// Rails whose active energy counts as this component's: its own, the memory's, and that of
     /// the cluster that drives it.
     pub rails: Vec<String>,
+    /// Threads that ran networks on it; none where it is not a matter of threads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threads: Option<u32>,
     /// Peak floating-point operations a second at the precision it ran.
     pub peak_flops_per_s: Option<f64>,
     /// Sustained DRAM bandwidth.
@@ -197,6 +203,37 @@ pub struct ModelRecord {
     pub flops: u64,
     /// Inputs, weights and outputs of all layers, each once, for one image.
     pub bytes_theoretical: u64,
+    /// Its layers, in the order in which they run and of an image's layer spans; empty where the
+    /// writer does not know them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub layers: Vec<LayerRecord>,
+}
+
+/// A layer of a network: what its spans do not say. Costs are in the spans.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayerRecord {
+    /// The layer's name in `spans.csv`.
+    pub name: String,
+    /// What it computes: `conv2d`, `depthwise_conv2d`, `max_pool`, …
+    pub kind: String,
+    /// The shape of each input: batch, channels, rows, columns.
+    pub inputs: Vec<[u64; 4]>,
+    /// The shape of its output.
+    pub output: [u64; 4],
+}
+
+/// What networks were shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputRecord {
+    /// Where images come from, in words.
+    pub source: String,
+    /// What was done to the pixels; none for synthetic images.
+    pub preprocessing: Option<String>,
+    /// Files, in order: image `i` of a component's stream is number `i` modulo their count. Empty
+    /// for synthetic images.
+    pub files: Vec<String>,
+    /// Files that were left out because they could not be read; `events.csv` says why.
+    pub skipped: u64,
 }
 
 /// One stream of images over several components at once.

@@ -27,6 +27,7 @@ fn manifest() -> Manifest {
         components: vec![],
         models: vec![],
         coexecution: None,
+        inputs: None,
         complete: false,
         interrupted: false,
         failure: None,

@@ -158,6 +158,7 @@ pub fn manifest() -> Manifest {
         components: Vec::new(),
         models: Vec::new(),
         coexecution: None,
+        inputs: None,
         complete: false,
         interrupted: false,
         failure: None,

@@ -29,6 +29,7 @@ fn manifest() -> Manifest {
         components: vec![],
         models: vec![],
         coexecution: None,
+        inputs: None,
         complete: false,
         interrupted: false,
         failure: None,

@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 
+use super::quantisation::output_steps;
 use super::rules::output_shape;
-use super::{Graph, Layer, MAX_ELEMENTS, Operator, Shape, TensorId, TensorInfo};
+use super::{Graph, Layer, MAX_ELEMENTS, Operator, Quantisation, Shape, TensorId, TensorInfo};
 
 /// Why a graph could not be built.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +52,12 @@ pub enum GraphError {
         /// The tensor's name.
         tensor: String,
     },
+    /// The network's result is in 8-bit steps.
+    #[error("the network's output `{tensor}` is in 8-bit steps; dequantise it, for numbers")]
+    QuantisedOutput {
+        /// The tensor's name.
+        tensor: String,
+    },
     /// There is no layer.
     #[error("network `{graph}` has no layer between its input and its output")]
     Empty {
@@ -81,7 +88,7 @@ impl GraphBuilder {
             layers: Vec::new(),
             names: HashSet::new(),
         };
-        builder.add_tensor(input, shape)?;
+        builder.add_tensor(input, shape, None)?;
         Ok(builder)
     }
 
@@ -125,7 +132,7 @@ impl GraphBuilder {
         operator: Operator,
         inputs: &[TensorId],
     ) -> Result<TensorId, GraphError> {
-        let shapes = inputs
+        let (shapes, steps): (Vec<_>, Vec<_>) = inputs
             .iter()
             .map(|&TensorId(index)| {
                 let unknown = || GraphError::UnknownTensor {
@@ -133,15 +140,17 @@ impl GraphBuilder {
                     index,
                     tensors: self.tensors.len(),
                 };
-                self.tensors.get(index).map(|tensor| tensor.shape).ok_or_else(unknown)
+                let known = |tensor: &TensorInfo| (tensor.shape, tensor.steps);
+                self.tensors.get(index).map(known).ok_or_else(unknown)
             })
-            .collect::<Result<Vec<_>, _>>()?;
-        let shape = output_shape(&operator, &shapes).map_err(|reason| GraphError::Layer {
-            layer: name.to_owned(),
-            kind: operator.kind(),
-            reason,
-        })?;
-        let output = self.add_tensor(output, shape)?;
+            .collect::<Result<Vec<_>, _>>()?
+            .into_iter()
+            .unzip();
+        let misfit =
+            |reason| GraphError::Layer { layer: name.to_owned(), kind: operator.kind(), reason };
+        let shape = output_shape(&operator, &shapes).map_err(misfit)?;
+        let steps = output_steps(&operator, &steps).map_err(misfit)?;
+        let output = self.add_tensor(output, shape, steps)?;
         self.layers.push(Layer {
             name: name.to_owned(),
             operator,
@@ -171,6 +180,10 @@ impl GraphBuilder {
         if let Some(TensorId(index)) = unread {
             return Err(GraphError::Unread { tensor: self.tensors[index].name.clone() });
         }
+        if self.tensors[output.0].steps.is_some() {
+            let tensor = self.tensors[output.0].name.clone();
+            return Err(GraphError::QuantisedOutput { tensor });
+        }
         Ok(Graph { name: self.name, tensors: self.tensors, layers: self.layers, output })
     }
 
@@ -189,12 +202,17 @@ impl GraphBuilder {
         Ok(())
     }
 
-    fn add_tensor(&mut self, name: &str, shape: Shape) -> Result<TensorId, GraphError> {
+    fn add_tensor(
+        &mut self,
+        name: &str,
+        shape: Shape,
+        steps: Option<Quantisation>,
+    ) -> Result<TensorId, GraphError> {
         if shape.checked_elements().is_none() {
             return Err(GraphError::Size { tensor: name.to_owned(), shape });
         }
         self.claim(name)?;
-        self.tensors.push(TensorInfo { name: name.to_owned(), shape });
+        self.tensors.push(TensorInfo { name: name.to_owned(), shape, steps });
         Ok(TensorId(self.tensors.len() - 1))
     }
 

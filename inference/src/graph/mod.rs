@@ -7,6 +7,7 @@
 
 mod builder;
 mod operator;
+mod quantisation;
 mod rules;
 mod shape;
 mod weights;
@@ -16,6 +17,7 @@ pub use builder::{GraphBuilder, GraphError};
 pub use operator::{
     Activation, AveragePool, Conv2d, FullyConnected, LocalResponseNorm, MaxPool, Operator,
 };
+pub use quantisation::{Quantisation, QuantisedConv2d};
 pub use shape::{MAX_ELEMENTS, Shape};
 pub use weights::Weights;
 pub use window::{Extent, Padding, Window};
@@ -31,13 +33,15 @@ impl TensorId {
     }
 }
 
-/// A tensor's name and shape. Its values exist only while an executor runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A tensor's name, shape and type. Its values exist only while an executor runs.
+#[derive(Debug, Clone, PartialEq)]
 pub struct TensorInfo {
     /// The tensor's name, unique in its graph.
     pub name: String,
     /// The tensor's shape.
     pub shape: Shape,
+    /// What its 8-bit steps stand for; none where its values are FP32.
+    pub steps: Option<Quantisation>,
 }
 
 /// One step of a network: an operator, what it reads and what it writes.
@@ -130,6 +134,12 @@ impl Graph {
             }
         }
         Ok(self)
+    }
+
+    /// The first layer that reads or writes 8-bit steps, if one does.
+    pub fn first_quantised(&self) -> Option<&Layer> {
+        let in_steps = |tensor: &TensorId| self.tensors[tensor.0].steps.is_some();
+        self.layers.iter().find(|layer| layer.inputs.iter().chain([&layer.output]).any(in_steps))
     }
 
     /// The number of weights and biases.

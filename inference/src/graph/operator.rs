@@ -1,6 +1,6 @@
 //! What a layer can compute.
 
-use super::{Weights, Window};
+use super::{Quantisation, QuantisedConv2d, Weights, Window};
 
 /// A clamp of every value, on its own or fused into the layer that makes the values.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -156,6 +156,12 @@ pub enum Operator {
     Clamp(Activation),
     /// exp(x) over the sum of exp(x), over the channels of each pixel.
     Softmax,
+    /// FP32 values → 8-bit steps.
+    Quantise(Quantisation),
+    /// 8-bit steps → FP32 values.
+    Dequantise(Quantisation),
+    /// Two-dimensional convolution of 8-bit steps.
+    QuantisedConv2d(QuantisedConv2d),
 }
 
 impl Operator {
@@ -174,22 +180,51 @@ impl Operator {
             Self::Add(_) => "add",
             Self::Clamp(_) => "clamp",
             Self::Softmax => "softmax",
+            Self::Quantise(_) => "quantise",
+            Self::Dequantise(_) => "dequantise",
+            Self::QuantisedConv2d(conv) if conv.is_depthwise() => "quantised_depthwise_conv2d",
+            Self::QuantisedConv2d(_) => "quantised_conv2d",
         }
     }
 
     /// Whether this is a depthwise convolution, which some accelerators refuse.
     pub fn is_depthwise(&self) -> bool {
-        matches!(self, Self::Conv2d(conv) if conv.is_depthwise())
+        match self {
+            Self::Conv2d(conv) => conv.is_depthwise(),
+            Self::QuantisedConv2d(conv) => conv.is_depthwise(),
+            _ => false,
+        }
     }
 
     /// The number of weights and biases.
     pub fn parameters(&self) -> u64 {
-        let (weights, bias) = match self {
-            Self::Conv2d(conv) => (&conv.weights, &conv.bias),
-            Self::FullyConnected(dense) => (&dense.weights, &dense.bias),
-            _ => return 0,
+        let (weights, biases) = self.constants();
+        weights + biases
+    }
+
+    /// The number of weights, and that of biases.
+    fn constants(&self) -> (u64, u64) {
+        let (weights, biases) = match self {
+            Self::Conv2d(conv) => (conv.weights.len(), conv.bias.as_ref().map(Weights::len)),
+            Self::FullyConnected(dense) => {
+                (dense.weights.len(), dense.bias.as_ref().map(Weights::len))
+            }
+            Self::QuantisedConv2d(conv) => {
+                (conv.weights.len(), conv.bias.as_ref().map(Weights::len))
+            }
+            _ => (0, None),
         };
-        weights.len() as u64 + bias.as_ref().map_or(0, |bias| bias.len() as u64)
+        (weights as u64, biases.unwrap_or(0) as u64)
+    }
+
+    /// Bytes of all constants, where those that are not quantised take `element_bytes` each.
+    /// Quantised weights take one, their biases and scales four.
+    pub fn constant_bytes(&self, element_bytes: u64) -> u64 {
+        let (weights, biases) = self.constants();
+        match self {
+            Self::QuantisedConv2d(conv) => weights + 4 * (biases + conv.scales.len() as u64),
+            _ => (weights + biases) * element_bytes,
+        }
     }
 
     /// The fused activation, where the operator has room for one.

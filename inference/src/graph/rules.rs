@@ -1,25 +1,31 @@
 //! What each operator asks of its inputs, and the shape that it makes of them.
 
 use super::{
-    Activation, Conv2d, Extent, FullyConnected, LocalResponseNorm, MAX_ELEMENTS, Operator, Shape,
-    Weights, Window,
+    Activation, Conv2d, Extent, FullyConnected, LocalResponseNorm, MAX_ELEMENTS, Operator,
+    QuantisedConv2d, Shape, Weights, Window,
 };
 
 /// The largest number of channels that a local response normalisation may span. AlexNet's and
 /// GoogLeNet's span 5.
 const MAX_NORM_SIZE: usize = 1024;
 
+/// The most products of 8-bit steps, each up to 255 × 128, whose sum is sure to fit 32 bits.
+/// MobileNet's longest sum has 1024.
+const MAX_QUANTISED_REDUCTION: usize = 65_536;
+
 /// The shape that `operator` makes of `inputs`, or why it cannot.
 pub(super) fn output_shape(operator: &Operator, inputs: &[Shape]) -> Result<Shape, String> {
     check_activation(operator.activation())?;
     match (operator, inputs) {
         (Operator::Conv2d(conv), &[input]) => conv2d(conv, input),
+        (Operator::QuantisedConv2d(conv), &[input]) => quantised_conv2d(conv, input),
         (Operator::FullyConnected(dense), &[input]) => fully_connected(dense, input),
         (Operator::MaxPool(pool), &[input]) => pooled(&pool.window, pool.ceil_mode, input),
         (Operator::AveragePool(pool), &[input]) => pooled(&pool.window, pool.ceil_mode, input),
         (Operator::GlobalAveragePool, &[input]) => Ok(Shape::vector(input.channels)),
         (Operator::LocalResponseNorm(norm), &[input]) => local_response_norm(norm, input),
         (Operator::Clamp(_) | Operator::Softmax, &[input]) => Ok(input),
+        (Operator::Quantise(_) | Operator::Dequantise(_), &[input]) => Ok(input),
         (Operator::Add(_), &[left, right]) if left == right => Ok(left),
         (Operator::Add(_), &[left, right]) => {
             Err(format!("it adds {left} to {right}, and the two must have one shape"))
@@ -40,20 +46,39 @@ fn check_activation(activation: Activation) -> Result<(), String> {
 }
 
 fn conv2d(conv: &Conv2d, input: Shape) -> Result<Shape, String> {
-    let Conv2d { window, groups, input_channels, output_channels, .. } = conv;
-    if *input_channels != input.channels {
-        return Err(format!("it expects {input_channels} channels and its input is {input}"));
-    }
-    if *groups == 0 || input_channels % groups != 0 || output_channels % groups != 0 {
+    check_groups(conv.groups, [conv.input_channels, conv.output_channels], input)?;
+    let positions = slide(&conv.window, false, input)?;
+    let expected = conv.output_channels.saturating_mul(conv.reduction());
+    check_count("weights", &conv.weights, expected)?;
+    check_bias(&conv.bias, conv.output_channels)?;
+    Ok(Shape::new(conv.output_channels, positions.height, positions.width))
+}
+
+fn quantised_conv2d(conv: &QuantisedConv2d, input: Shape) -> Result<Shape, String> {
+    check_groups(conv.groups, [conv.input_channels, conv.output_channels], input)?;
+    if conv.reduction() > MAX_QUANTISED_REDUCTION {
         return Err(format!(
-            "{input_channels} channels in and {output_channels} out do not split into {groups} groups"
+            "each of its sums has {} products, and those of at most {MAX_QUANTISED_REDUCTION} are \
+             sure to fit 32 bits",
+            conv.reduction()
         ));
     }
-    let positions = slide(window, false, input)?;
-    let expected = output_channels.saturating_mul(conv.reduction());
+    let positions = slide(&conv.window, false, input)?;
+    let expected = conv.output_channels.saturating_mul(conv.reduction());
     check_count("weights", &conv.weights, expected)?;
-    check_bias(&conv.bias, *output_channels)?;
-    Ok(Shape::new(*output_channels, positions.height, positions.width))
+    check_count("scales", &conv.scales, conv.output_channels)?;
+    check_bias(&conv.bias, conv.output_channels)?;
+    Ok(Shape::new(conv.output_channels, positions.height, positions.width))
+}
+
+fn check_groups(groups: usize, [from, to]: [usize; 2], input: Shape) -> Result<(), String> {
+    if from != input.channels {
+        return Err(format!("it expects {from} channels and its input is {input}"));
+    }
+    if groups == 0 || from % groups != 0 || to % groups != 0 {
+        return Err(format!("{from} channels in and {to} out do not split into {groups} groups"));
+    }
+    Ok(())
 }
 
 fn fully_connected(dense: &FullyConnected, input: Shape) -> Result<Shape, String> {
@@ -142,13 +167,13 @@ fn slide(window: &Window, ceil_mode: bool, input: Shape) -> Result<Extent, Strin
     })
 }
 
-fn check_bias(bias: &Option<Weights>, expected: usize) -> Result<(), String> {
+fn check_bias<T>(bias: &Option<Weights<T>>, expected: usize) -> Result<(), String> {
     bias.as_ref().map_or(Ok(()), |bias| check_count("biases", bias, expected))
 }
 
 /// Refuses constants of another number than the shapes ask for, and, since constants that are
 /// absent need no memory to be many, more than a tensor may have.
-fn check_count(what: &str, weights: &Weights, expected: usize) -> Result<(), String> {
+fn check_count<T>(what: &str, weights: &Weights<T>, expected: usize) -> Result<(), String> {
     if weights.len() != expected {
         return Err(format!("it has {} {what} and its shape asks for {expected}", weights.len()));
     }

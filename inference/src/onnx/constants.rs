@@ -98,6 +98,65 @@ impl<'a> Constants<'a> {
         Ok(values)
     }
 
+    /// A constant that was computed while reading.
+    pub(super) fn insert_floats(&mut self, name: &'a str, floats: Floats) {
+        self.decoded.insert(name, floats);
+    }
+
+    /// Whether `name` is a constant, in the file or computed.
+    pub(super) fn is_constant(&self, name: &str) -> bool {
+        self.tensors.contains_key(name) || self.decoded.contains_key(name)
+    }
+
+    /// The 8-bit steps, and their sides, that are input `index` of `node`. Unsigned ones come out
+    /// signed, 128 lower.
+    pub(super) fn steps(
+        &self,
+        node: &Node<'a>,
+        index: usize,
+    ) -> Result<(Vec<usize>, Vec<i8>), ReadError> {
+        let name = node.input(index).unwrap_or_default();
+        let tensor = self.required(node, name)?;
+        let unsigned = tensor.data_type == data_type::UINT8;
+        let kind = if unsigned { data_type::UINT8 } else { data_type::INT8 };
+        let (dims, count) = check(name, tensor, kind, "INT8 or UINT8")?;
+        let signed = |value: i32| {
+            let value = if unsigned { value.checked_sub(128) } else { Some(value) };
+            value.and_then(|value| i8::try_from(value).ok())
+        };
+        let values: Option<Vec<i8>> = match tensor.raw_data.is_empty() {
+            true => tensor.int32_data.iter().map(|&value| signed(value)).collect(),
+            false if unsigned => tensor.raw_data.iter().map(|&byte| signed(byte.into())).collect(),
+            false => Some(tensor.raw_data.iter().map(|&byte| byte as i8).collect()),
+        };
+        let values =
+            values.ok_or_else(|| constant_error(name, "holds a number that 8 bits cannot"))?;
+        check_count(name, tensor, values.len(), 1, count)?;
+        Ok((dims, values))
+    }
+
+    /// Whether input `index` of `node` is a constant of 32-bit integers.
+    pub(super) fn is_int32(&self, node: &Node<'a>, index: usize) -> bool {
+        let tensor = node.input(index).and_then(|name| self.get(name));
+        tensor.is_some_and(|tensor| tensor.data_type == data_type::INT32)
+    }
+
+    /// The 32-bit integers that are input `index` of `node`.
+    pub(super) fn integers_32(&self, node: &Node<'a>, index: usize) -> Result<Vec<i32>, ReadError> {
+        let name = node.input(index).unwrap_or_default();
+        let tensor = self.required(node, name)?;
+        let count = check(name, tensor, data_type::INT32, "INT32")?.1;
+        let values: Vec<i32> = match tensor.raw_data.is_empty() {
+            true => tensor.int32_data.clone(),
+            false => {
+                let words = tensor.raw_data.as_chunks::<4>().0;
+                words.iter().map(|&bytes| i32::from_le_bytes(bytes)).collect()
+            }
+        };
+        check_count(name, tensor, values.len(), 4, count)?;
+        Ok(values)
+    }
+
     fn required(&self, node: &Node<'a>, name: &str) -> Result<&'a TensorProto, ReadError> {
         self.get(name).ok_or_else(|| ReadError::MissingConstant {
             node: node.name.clone(),

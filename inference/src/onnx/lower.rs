@@ -11,7 +11,7 @@ use crate::graph::{
 };
 
 /// The ONNX operators that [`read`](super::read) takes.
-pub const SUPPORTED_OPERATORS: [&str; 19] = [
+pub const SUPPORTED_OPERATORS: [&str; 22] = [
     "Add",
     "AveragePool",
     "BatchNormalization",
@@ -19,6 +19,7 @@ pub const SUPPORTED_OPERATORS: [&str; 19] = [
     "Concat",
     "Constant",
     "Conv",
+    "DequantizeLinear",
     "Dropout",
     "Flatten",
     "Gemm",
@@ -27,6 +28,8 @@ pub const SUPPORTED_OPERATORS: [&str; 19] = [
     "LRN",
     "MatMul",
     "MaxPool",
+    "QLinearConv",
+    "QuantizeLinear",
     "Relu",
     "Reshape",
     "Softmax",
@@ -84,6 +87,7 @@ impl<'a> Lowering<'a> {
             "Concat" => self.concat(node),
             "Constant" => self.constant(node),
             "Conv" => self.conv(node),
+            "DequantizeLinear" => self.dequantize_linear(node),
             "Dropout" | "Identity" => self.pass(node),
             "Flatten" => self.flatten(node),
             "Gemm" => self.gemm(node),
@@ -95,6 +99,8 @@ impl<'a> Lowering<'a> {
             "LRN" => self.local_response_norm(node),
             "MatMul" => self.mat_mul(node),
             "MaxPool" => self.max_pool(node),
+            "QLinearConv" => self.quantised_conv(node),
+            "QuantizeLinear" => self.quantize_linear(node),
             "Relu" => {
                 node.expect_attributes(&[])?;
                 self.activate(node, Activation::Relu)

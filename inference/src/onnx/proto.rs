@@ -92,6 +92,9 @@ pub(super) struct AttributeProto {
 /// `TensorProto.DataType`, as far as it is written or read here.
 pub(super) mod data_type {
     pub(in crate::onnx) const FLOAT: i32 = 1;
+    pub(in crate::onnx) const UINT8: i32 = 2;
+    pub(in crate::onnx) const INT8: i32 = 3;
+    pub(in crate::onnx) const INT32: i32 = 6;
     pub(in crate::onnx) const INT64: i32 = 7;
 }
 
@@ -107,6 +110,9 @@ pub(super) struct TensorProto {
     pub(super) data_type: i32,
     #[prost(float, repeated, tag = "4")]
     pub(super) float_data: Vec<f32>,
+    /// Integers of 32 bits and fewer.
+    #[prost(int32, repeated, tag = "5")]
+    pub(super) int32_data: Vec<i32>,
     #[prost(int64, repeated, tag = "7")]
     pub(super) int64_data: Vec<i64>,
     #[prost(string, tag = "8")]

@@ -5,10 +5,35 @@ use super::constants::Floats;
 use super::error::ReadError;
 use super::fold::{ChannelScale, fold_scale, fold_shift};
 use super::lower::Lowering;
-use crate::graph::{Activation, Conv2d, Extent, FullyConnected, Operator, Window};
+use crate::graph::{Activation, Conv2d, Extent, FullyConnected, Operator, Shape, Window};
 
 impl<'a> Lowering<'a> {
     pub(super) fn conv(&mut self, node: &Node<'a>) -> Result<(), ReadError> {
+        let input = self.image(node, 0)?;
+        let shape = self.builder.shape(input.tensor);
+        let Floats { dims, weights } = self.constants.floats(node, 1)?;
+        let (window, groups) = self.sliding(node, shape, &dims)?;
+        let bias = self.constants.optional_floats(node, 2)?.map(|bias| bias.weights);
+        let conv = Conv2d {
+            window,
+            groups,
+            input_channels: shape.channels,
+            output_channels: dims[0],
+            weights,
+            bias,
+            activation: Activation::Identity,
+        };
+        self.layer(node, Operator::Conv2d(conv), &[input])
+    }
+
+    /// The window and the groups of a convolution of an image of `shape`, whose weights have the
+    /// four sides `dims`.
+    pub(super) fn sliding(
+        &self,
+        node: &Node<'a>,
+        shape: Shape,
+        dims: &[usize],
+    ) -> Result<(Window, usize), ReadError> {
         node.expect_attributes(&[
             "auto_pad",
             "dilations",
@@ -17,10 +42,7 @@ impl<'a> Lowering<'a> {
             "pads",
             "strides",
         ])?;
-        let input = self.image(node, 0)?;
-        let shape = self.builder.shape(input.tensor);
-        let Floats { dims, weights } = self.constants.floats(node, 1)?;
-        let &[output_channels, group_channels, height, width] = dims.as_slice() else {
+        let &[_, group_channels, height, width] = dims else {
             return Err(node.error(format!(
                 "its weights have sides {dims:?}, and a two-dimensional convolution has 4"
             )));
@@ -34,17 +56,7 @@ impl<'a> Lowering<'a> {
                 window.kernel.height, window.kernel.width
             )));
         }
-        let bias = self.constants.optional_floats(node, 2)?.map(|bias| bias.weights);
-        let conv = Conv2d {
-            window,
-            groups,
-            input_channels: shape.channels,
-            output_channels,
-            weights,
-            bias,
-            activation: Activation::Identity,
-        };
-        self.layer(node, Operator::Conv2d(conv), &[input])
+        Ok((window, groups))
     }
 
     pub(super) fn gemm(&mut self, node: &Node<'a>) -> Result<(), ReadError> {
@@ -169,7 +181,7 @@ impl<'a> Lowering<'a> {
             );
         }
         let is_constant =
-            |index| node.input(index).is_some_and(|name| self.constants.get(name).is_some());
+            |index| node.input(index).is_some_and(|name| self.constants.is_constant(name));
         match (is_constant(0), is_constant(1)) {
             (false, false) => {
                 let inputs = self.alike(node)?;
@@ -209,7 +221,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// `values` as one per channel: they are that already, or a single one stands for all.
-    fn spread(
+    pub(super) fn spread(
         &self,
         node: &Node<'a>,
         values: &[f32],

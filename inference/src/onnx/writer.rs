@@ -12,7 +12,8 @@ use super::proto::{
     data_type,
 };
 use crate::graph::{
-    Activation, Extent, Graph, Layer, Operator, Padding, Shape, TensorId, Weights, Window,
+    Activation, Extent, Graph, Layer, Operator, Padding, Quantisation, QuantisedConv2d, Shape,
+    TensorId, Weights, Window,
 };
 
 /// IR version 8 (ONNX 1.10, 2021) with opset 13: old enough for every runtime in use.
@@ -163,8 +164,78 @@ impl<'a> Writer<'a> {
                 let inputs = self.alike(layer);
                 self.node(layer, "Softmax", inputs, vec![int("axis", 1)]);
             }
+            Operator::Quantise(to) => {
+                let mut inputs = self.alike(layer);
+                inputs.extend(self.steps(layer, "output", *to));
+                self.node(layer, "QuantizeLinear", inputs, Vec::new());
+            }
+            Operator::Dequantise(from) => {
+                let mut inputs = self.alike(layer);
+                inputs.extend(self.steps(layer, "input", *from));
+                self.node(layer, "DequantizeLinear", inputs, Vec::new());
+            }
+            Operator::QuantisedConv2d(conv) => self.quantised_conv(layer, conv)?,
         }
         Ok(())
+    }
+
+    /// A `QLinearConv`: image, weights and output, each with its scale and zero point, and a bias.
+    fn quantised_conv(&mut self, layer: &Layer, conv: &QuantisedConv2d) -> Result<(), WriteError> {
+        let Extent { height, width } = conv.window.kernel;
+        let channels = [conv.output_channels];
+        let dims = [conv.output_channels, conv.input_channels / conv.groups, height, width];
+        let bytes = |steps: &[i8]| steps.iter().map(|&step| step as u8).collect::<Vec<_>>();
+        let weights = bytes(self.present(layer, &conv.weights)?);
+        let scales = self.present(layer, &conv.scales)?;
+        let bias = conv.bias.as_ref().map(|bias| self.present(layer, bias)).transpose()?;
+
+        let mut inputs = vec![self.image(layer.inputs[0])];
+        inputs.extend(self.steps(layer, "input", conv.input));
+        let zeros = vec![0; conv.output_channels];
+        inputs.push(self.initializer(layer, "weights", &dims, data_type::INT8, weights));
+        let scales = scales.iter().flat_map(|scale| scale.to_le_bytes()).collect();
+        inputs.push(self.initializer(layer, "scales", &channels, data_type::FLOAT, scales));
+        inputs.push(self.initializer(layer, "zeros", &channels, data_type::INT8, zeros));
+        inputs.extend(self.steps(layer, "output", conv.output));
+        if let Some(bias) = bias {
+            let bias = bias.iter().flat_map(|bias| bias.to_le_bytes()).collect();
+            inputs.push(self.initializer(layer, "bias", &channels, data_type::INT32, bias));
+        }
+        let mut attributes = window_attributes(&conv.window);
+        let Extent { height, width } = conv.window.dilation;
+        attributes.push(ints("dilations", &[height, width]));
+        attributes.push(int("group", conv.groups));
+        self.node(layer, "QLinearConv", inputs, attributes);
+        Ok(())
+    }
+
+    /// The scale and the zero point of `side` of a layer, as constants.
+    fn steps(&mut self, layer: &Layer, side: &str, steps: Quantisation) -> [String; 2] {
+        let scale = steps.scale.to_le_bytes().to_vec();
+        let zero_point = vec![steps.zero_point as u8];
+        [
+            self.initializer(layer, &format!("{side}_scale"), &[], data_type::FLOAT, scale),
+            self.initializer(
+                layer,
+                &format!("{side}_zero_point"),
+                &[],
+                data_type::INT8,
+                zero_point,
+            ),
+        ]
+    }
+
+    fn initializer(
+        &mut self,
+        layer: &Layer,
+        what: &str,
+        dims: &[usize],
+        data_type: i32,
+        raw: Vec<u8>,
+    ) -> String {
+        let name = self.fresh(&self.name_of(layer.output), what);
+        self.initializers.push(tensor(&name, dims, data_type, raw));
+        name
     }
 
     /// Writes `layer`'s node, and a second one for its activation if it has one.
@@ -242,13 +313,21 @@ impl<'a> Writer<'a> {
         weights: &Weights,
         dims: &[usize],
     ) -> Result<String, WriteError> {
-        let values = weights.values().ok_or_else(|| WriteError::AbsentWeights {
-            graph: self.graph.name().to_owned(),
-            layer: layer.name.clone(),
-        })?;
+        let values = self.present(layer, weights)?;
         let name = self.fresh(&self.name_of(layer.output), what);
         self.initializers.push(float_tensor(&name, dims, values));
         Ok(name)
+    }
+
+    fn present<'b, T>(
+        &self,
+        layer: &Layer,
+        weights: &'b Weights<T>,
+    ) -> Result<&'b [T], WriteError> {
+        weights.values().ok_or_else(|| WriteError::AbsentWeights {
+            graph: self.graph.name().to_owned(),
+            layer: layer.name.clone(),
+        })
     }
 
     /// The inputs of an operator that takes either form, brought to one; the output is like them.

@@ -6,13 +6,16 @@
 mod linear;
 mod pointwise;
 mod pooling;
+mod quantised;
 
 use crate::clock::monotonic_ns;
 use crate::cost::ElementType;
 use crate::executor::{Executor, ExecutorError, LayerObserver, check_input, present};
-use crate::graph::{Graph, Layer, Operator};
+use crate::graph::{Graph, Layer, Operator, TensorId};
 use crate::npu::half;
 use crate::tensor::Tensor;
+
+pub(crate) use pointwise::softmax;
 
 /// Runs a network in plain Rust, on one thread.
 #[derive(Debug)]
@@ -32,6 +35,12 @@ impl Reference {
             let (weights, bias) = match &layer.operator {
                 Operator::Conv2d(conv) => (&conv.weights, &conv.bias),
                 Operator::FullyConnected(dense) => (&dense.weights, &dense.bias),
+                Operator::QuantisedConv2d(conv) => {
+                    present(&conv.weights, &layer.name)?;
+                    present(&conv.scales, &layer.name)?;
+                    conv.bias.as_ref().map(|bias| present(bias, &layer.name)).transpose()?;
+                    continue;
+                }
                 _ => continue,
             };
             present(weights, &layer.name)?;
@@ -53,7 +62,7 @@ impl Reference {
             Operator::Conv2d(conv) => {
                 let weights = present(&conv.weights, &layer.name)?;
                 let bias = conv.bias.as_ref().map(|bias| present(bias, &layer.name)).transpose()?;
-                linear::convolution(conv, weights, bias, shape, output, inputs[0])
+                linear::convolution(conv.into(), weights, bias, shape, output, inputs[0])
             }
             Operator::FullyConnected(dense) => {
                 let weights = present(&dense.weights, &layer.name)?;
@@ -73,10 +82,62 @@ impl Reference {
             }
             Operator::Clamp(_) => inputs[0].to_vec(),
             Operator::Softmax => pointwise::softmax(shape, inputs[0]),
+            Operator::Quantise(to) => quantised::quantise(*to, inputs[0]),
+            Operator::Dequantise(from) => quantised::dequantise(*from, inputs[0]),
+            Operator::QuantisedConv2d(conv) => {
+                let bias = conv.bias.as_ref().map(|bias| present(bias, &layer.name)).transpose()?;
+                let constants = quantised::Constants {
+                    weights: present(&conv.weights, &layer.name)?,
+                    scales: present(&conv.scales, &layer.name)?,
+                    bias,
+                };
+                quantised::convolve(conv, constants, shape, output, inputs[0])
+            }
         };
         let activation = layer.operator.activation();
         values.iter_mut().for_each(|value| *value = activation.apply(*value));
         Ok(values)
+    }
+
+    /// Runs one image as [`run`](Executor::run) does, and shows `visit` the values of every tensor,
+    /// the image's first. Those in 8-bit steps are shown as steps.
+    pub(crate) fn visit(
+        &mut self,
+        input: &Tensor,
+        observer: &mut dyn LayerObserver,
+        visit: &mut dyn FnMut(TensorId, &[f32]),
+    ) -> Result<Tensor, ExecutorError> {
+        check_input(&self.graph, input)?;
+        let layers = self.graph.layers();
+        // When each tensor is read for the last time; the result is kept.
+        let mut last_read = vec![0; self.graph.tensors().len()];
+        for (index, layer) in layers.iter().enumerate() {
+            layer.inputs.iter().for_each(|tensor| last_read[tensor.index()] = index);
+        }
+        last_read[self.graph.output().index()] = usize::MAX;
+
+        let mut tensors: Vec<Vec<f32>> = vec![Vec::new(); last_read.len()];
+        tensors[self.graph.input().index()] = input.values().to_vec();
+        visit(self.graph.input(), input.values());
+        for (index, layer) in layers.iter().enumerate() {
+            let start_ns = monotonic_ns();
+            let inputs: Vec<_> =
+                layer.inputs.iter().map(|tensor| tensors[tensor.index()].as_slice()).collect();
+            let mut output = self.compute(layer, &inputs)?;
+            if self.storage == ElementType::F16 {
+                half::round_output(&mut output, layer)?;
+            }
+            observer.layer(index, start_ns, monotonic_ns());
+            visit(layer.output, &output);
+            tensors[layer.output.index()] = output;
+            for tensor in &layer.inputs {
+                if last_read[tensor.index()] == index {
+                    tensors[tensor.index()] = Vec::new();
+                }
+            }
+        }
+        let values = std::mem::take(&mut tensors[self.graph.output().index()]);
+        Ok(Tensor::of_checked(self.graph.output_shape(), values))
     }
 }
 
@@ -90,34 +151,6 @@ impl Executor for Reference {
         input: &Tensor,
         observer: &mut dyn LayerObserver,
     ) -> Result<Tensor, ExecutorError> {
-        check_input(&self.graph, input)?;
-        let layers = self.graph.layers();
-        // When each tensor is read for the last time; the result is kept.
-        let mut last_read = vec![0; self.graph.tensors().len()];
-        for (index, layer) in layers.iter().enumerate() {
-            layer.inputs.iter().for_each(|tensor| last_read[tensor.index()] = index);
-        }
-        last_read[self.graph.output().index()] = usize::MAX;
-
-        let mut tensors: Vec<Vec<f32>> = vec![Vec::new(); last_read.len()];
-        tensors[self.graph.input().index()] = input.values().to_vec();
-        for (index, layer) in layers.iter().enumerate() {
-            let start_ns = monotonic_ns();
-            let inputs: Vec<_> =
-                layer.inputs.iter().map(|tensor| tensors[tensor.index()].as_slice()).collect();
-            let mut output = self.compute(layer, &inputs)?;
-            if self.storage == ElementType::F16 {
-                half::round_output(&mut output, layer)?;
-            }
-            tensors[layer.output.index()] = output;
-            observer.layer(index, start_ns, monotonic_ns());
-            for tensor in &layer.inputs {
-                if last_read[tensor.index()] == index {
-                    tensors[tensor.index()] = Vec::new();
-                }
-            }
-        }
-        let values = std::mem::take(&mut tensors[self.graph.output().index()]);
-        Ok(Tensor::of_checked(self.graph.output_shape(), values))
+        self.visit(input, observer, &mut |_, _| {})
     }
 }

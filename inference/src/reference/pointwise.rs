@@ -20,7 +20,7 @@ pub(super) fn local_response_norm(
 }
 
 /// exp(x) over the sum of exp(x), over the channels of each pixel.
-pub(super) fn softmax(shape: Shape, input: &[f32]) -> Vec<f32> {
+pub(crate) fn softmax(shape: Shape, input: &[f32]) -> Vec<f32> {
     let pixels = shape.pixels();
     let mut output = vec![0.0; input.len()];
     for pixel in 0..pixels {

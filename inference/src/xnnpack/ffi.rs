@@ -81,6 +81,80 @@ unsafe extern "C" {
         pool: *mut PThreadPool,
     ) -> Status;
 
+    pub(super) fn xnn_create_convolution2d_nhwc_qc8(
+        padding_top: u32,
+        padding_right: u32,
+        padding_bottom: u32,
+        padding_left: u32,
+        kernel_height: u32,
+        kernel_width: u32,
+        stride_height: u32,
+        stride_width: u32,
+        dilation_height: u32,
+        dilation_width: u32,
+        groups: u32,
+        group_input_channels: usize,
+        group_output_channels: usize,
+        input_stride: usize,
+        output_stride: usize,
+        input_zero_point: i8,
+        input_scale: f32,
+        kernel_scale: *const f32,
+        kernel: *const i8,
+        bias: *const i32,
+        output_zero_point: i8,
+        output_scale: f32,
+        output_min: i8,
+        output_max: i8,
+        flags: u32,
+        operator: *mut *mut XnnOperator,
+    ) -> Status;
+    pub(super) fn xnn_setup_convolution2d_nhwc_qc8(
+        operator: *mut XnnOperator,
+        batch: usize,
+        height: usize,
+        width: usize,
+        input: *const i8,
+        output: *mut i8,
+        pool: *mut PThreadPool,
+    ) -> Status;
+
+    pub(super) fn xnn_create_convert_nc_f32_qs8(
+        channels: usize,
+        input_stride: usize,
+        output_stride: usize,
+        output_scale: f32,
+        output_zero_point: i8,
+        output_min: i8,
+        output_max: i8,
+        flags: u32,
+        operator: *mut *mut XnnOperator,
+    ) -> Status;
+    pub(super) fn xnn_setup_convert_nc_f32_qs8(
+        operator: *mut XnnOperator,
+        batch: usize,
+        input: *const f32,
+        output: *mut i8,
+        pool: *mut PThreadPool,
+    ) -> Status;
+
+    pub(super) fn xnn_create_convert_nc_qs8_f32(
+        channels: usize,
+        input_stride: usize,
+        output_stride: usize,
+        input_scale: f32,
+        input_zero_point: i8,
+        flags: u32,
+        operator: *mut *mut XnnOperator,
+    ) -> Status;
+    pub(super) fn xnn_setup_convert_nc_qs8_f32(
+        operator: *mut XnnOperator,
+        batch: usize,
+        input: *const i8,
+        output: *mut f32,
+        pool: *mut PThreadPool,
+    ) -> Status;
+
     pub(super) fn xnn_create_fully_connected_nc_f32(
         input_channels: usize,
         output_channels: usize,

@@ -1,4 +1,4 @@
-//! The CPU executor: XNNPACK's operators, layer by layer, FP32.
+//! The CPU executor: XNNPACK's operators, layer by layer, in FP32 and in 8-bit steps.
 //!
 //! Everything that does not depend on the image is done when the executor is made: weights are
 //! packed, buffers laid out in one block and shared by tensors that are not alive together, and
@@ -22,12 +22,13 @@ mod ffi;
 mod kernels;
 mod operator;
 mod plan;
+mod quantised;
 mod thread_pool;
 
 use crate::clock::monotonic_ns;
 use crate::cost::ElementType;
 use crate::executor::{Executor, ExecutorError, LayerObserver, check_input};
-use crate::graph::{AveragePool, Extent, Graph, Layer, LocalResponseNorm, Operator};
+use crate::graph::{AveragePool, Extent, Graph, Layer, LocalResponseNorm, Operator, Shape};
 use crate::npu::half;
 use crate::tensor::Tensor;
 use arena::{Arena, Pixels};
@@ -193,6 +194,9 @@ fn step(
         Operator::Add(activation) => operator::add(*activation, inputs[1], site)?,
         Operator::Clamp(activation) => operator::clamp(*activation, site)?,
         Operator::Softmax => operator::softmax(site)?,
+        Operator::Quantise(to) => quantised::quantise(*to, site)?,
+        Operator::Dequantise(from) => quantised::dequantise(*from, site)?,
+        Operator::QuantisedConv2d(conv) => quantised::convolution(conv, site)?,
     };
     Ok(Step::Library(operator))
 }
@@ -219,16 +223,27 @@ fn round(output: Pixels, layer: &Layer) -> Result<(), ExecutorError> {
     })
 }
 
-/// NCHW → NHWC.
+/// NCHW → NHWC: part of every image's time, and of no layer's, so it has to be quick.
 fn write_image(image: &Tensor, pixels: Pixels) {
-    let count = pixels.shape.pixels();
-    for pixel in 0..count {
-        // SAFETY: the arena is alive and no layer runs.
-        let channels = unsafe { pixels.channels_mut(pixel) };
-        channels
-            .iter_mut()
-            .zip(image.values()[pixel..].iter().step_by(count))
-            .for_each(|(to, from)| *to = *from);
+    let Shape { channels, .. } = pixels.shape;
+    debug_assert_eq!(pixels.stride, channels, "nothing is joined with the image in place");
+    // SAFETY: the plan gave room for every channel of every pixel, without gaps; the arena is alive
+    // and no layer runs.
+    let to = unsafe { std::slice::from_raw_parts_mut(pixels.as_ptr(), image.values().len()) };
+    let planes: Vec<_> = image.values().chunks_exact(pixels.shape.pixels()).collect();
+    match planes[..] {
+        // Colours, as nearly always: whole pixels in one go.
+        [red, green, blue] => {
+            let colours = red.iter().zip(green).zip(blue);
+            let pixels = to.as_chunks_mut::<3>().0.iter_mut();
+            pixels.zip(colours).for_each(|(to, ((r, g), b))| *to = [*r, *g, *b]);
+        }
+        _ => {
+            for (channel, plane) in planes.iter().enumerate() {
+                let to = to[channel..].iter_mut().step_by(channels);
+                to.zip(*plane).for_each(|(to, value)| *to = *value);
+            }
+        }
     }
 }
 

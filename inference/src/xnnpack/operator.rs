@@ -13,6 +13,11 @@ use crate::graph::{Activation, Conv2d, Extent, FullyConnected, Padding, Shape, W
 pub(super) struct Operator(NonNull<XnnOperator>);
 
 impl Operator {
+    /// The operator, for the library.
+    pub(super) fn as_ptr(&self) -> *mut XnnOperator {
+        self.0.as_ptr()
+    }
+
     /// Runs the operator on the buffers that it was set up with.
     ///
     /// # Safety
@@ -368,7 +373,8 @@ pub(super) fn softmax(site: Site<'_>) -> Result<Operator, ExecutorError> {
     Ok(operator)
 }
 
-fn create(
+/// Makes an operator by a call of the library, whose name is `call`.
+pub(super) fn create(
     call: &'static str,
     layer: &str,
     call_library: impl FnOnce(*mut *mut XnnOperator) -> Status,
@@ -382,7 +388,8 @@ fn create(
     })
 }
 
-fn check(status: Status, call: &'static str, layer: &str) -> Result<(), ExecutorError> {
+/// What the library answered to `call`, as a result.
+pub(super) fn check(status: Status, call: &'static str, layer: &str) -> Result<(), ExecutorError> {
     let status = match status {
         ffi::SUCCESS => return Ok(()),
         1 => "the library is not initialised".to_owned(),
@@ -408,7 +415,7 @@ fn bias<'a>(bias: &'a Option<Weights>, layer: &str) -> Result<Option<&'a [f32]>,
 }
 
 /// Weights of outputs × channels × positions as outputs × positions × channels.
-fn channels_last(weights: &[f32], channels: usize, positions: usize) -> Vec<f32> {
+pub(super) fn channels_last<T: Copy>(weights: &[T], channels: usize, positions: usize) -> Vec<T> {
     let mut reordered = Vec::with_capacity(weights.len());
     for output in weights.chunks_exact(channels * positions) {
         for position in 0..positions {

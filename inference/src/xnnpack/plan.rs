@@ -16,7 +16,7 @@ pub(super) const LINE: usize = 16;
 pub(super) struct Placement {
     /// Values before it in the block.
     pub(super) offset: usize,
-    /// Values from one pixel to the next; the tensor's channels lie at the start of each.
+    /// Values, or steps, from one pixel to the next; the tensor's channels lie at the start of each.
     pub(super) stride: usize,
 }
 
@@ -121,7 +121,11 @@ fn buffers(graph: &Graph, homes: &[Option<Home>]) -> Vec<Buffer> {
         .enumerate()
         .map(|(tensor, info)| Buffer {
             tensor,
-            len: info.shape.elements(),
+            // 8-bit steps lie four to a value.
+            len: match info.steps {
+                Some(_) => info.shape.elements().div_ceil(size_of::<f32>()),
+                None => info.shape.elements(),
+            },
             first: usize::MAX,
             last: 0,
             offset: 0,

@@ -1,17 +1,26 @@
-//! The five networks of the study, built here with seeded random weights.
+//! The networks of the study, built here with seeded random weights.
 //!
 //! The study measures speed, energy and traffic, none of which depends on what the weights are
 //! (beyond their being ordinary numbers), so nothing is downloaded: each network's structure is
 //! written down from its paper or its authors' published model, and its weights are drawn from a
 //! seeded generator, alike on every machine.
 //!
-//! | name | what it is | parameters | multiply–accumulates |
-//! |---|---|---|---|
-//! | `alexnet` | the Caffe model: groups, LRN, 227 × 227 | 61.0 M | 0.72 G |
-//! | `googlenet` | Inception v1 without the training-time heads, 224 × 224 | 7.0 M | 1.58 G |
-//! | `mobilenet` | v1, width 1.0, 224 × 224 | 4.2 M | 0.57 G |
-//! | `resnet50` | v1.5, batch normalisation folded, 224 × 224 | 25.5 M | 4.09 G |
-//! | `squeezenet` | v1.0, 224 × 224 | 1.25 M | 0.82 G |
+//! | name | what it is | parameters | multiply–accumulates | photographs as for |
+//! |---|---|---|---|---|
+//! | `alexnet` | the Caffe model: groups, LRN, 227 × 227 | 61.0 M | 0.72 G | Caffe |
+//! | `googlenet` | Inception v1 without the training-time heads, 224 × 224 | 7.0 M | 1.58 G | Caffe |
+//! | `mobilenet` | v1, width 1.0, 224 × 224 | 4.2 M | 0.57 G | the authors' model: ±1 |
+//! | `mobilenet-int8` | the same, quantised to 8 bits ([`quantise`]) | 4.2 M | 0.57 G | as `mobilenet` |
+//! | `resnet50` | v1.5, batch normalisation folded, 224 × 224 | 25.5 M | 4.09 G | torchvision |
+//! | `squeezenet` | v1.0, 224 × 224 | 1.25 M | 0.82 G | torchvision |
+//!
+//! The last column names a constant of [`Preprocessing`]. Since weights are drawn and not trained,
+//! the classes that these networks give a photograph mean nothing; a trained file of one's own does.
+//!
+//! The study's five ([`STUDY`]) compute in FP32. Its section IV-E quantises MobileNet: here that is
+//! `mobilenet-int8`, made of the FP32 network of the same seed, its activations' ranges calibrated on
+//! [`CALIBRATION_IMAGES`] synthetic images. Its convolutions and its classifier compute in 8-bit
+//! steps, its pooling and its softmax in FP32.
 //!
 //! [`build_onnx`] writes a network as an ONNX file that any runtime reads. [`graph_structure`]
 //! gives shapes and costs in microseconds, without drawing a weight.
@@ -23,8 +32,12 @@ mod recipe;
 mod resnet50;
 mod squeezenet;
 
+use crate::executor::ExecutorError;
 use crate::graph::{Graph, GraphError, Shape, TensorId};
+use crate::input::{Preprocessing, synthetic_image};
 use crate::onnx::{self, WriteError};
+use crate::quantise::{Ranges, quantise};
+use crate::tensor::TensorError;
 use recipe::{Recipe, WeightSource};
 
 /// Why a network of the zoo could not be built.
@@ -47,6 +60,17 @@ pub enum ZooError {
         /// What does not fit.
         source: GraphError,
     },
+    /// A network to be quantised cannot be calibrated.
+    #[error("cannot calibrate `{name}`: {source}")]
+    Calibration {
+        /// The network's name.
+        name: &'static str,
+        /// Why.
+        source: ExecutorError,
+    },
+    /// An image to calibrate on cannot be made.
+    #[error(transparent)]
+    Image(#[from] TensorError),
     /// The network cannot be written as ONNX.
     #[error("cannot write `{name}` as ONNX: {source}")]
     Write {
@@ -57,18 +81,66 @@ pub enum ZooError {
     },
 }
 
+/// The networks of the study, all FP32.
+pub const STUDY: [&str; 5] = ["alexnet", "googlenet", "mobilenet", "resnet50", "squeezenet"];
+
+/// Images that a network's ranges are calibrated on, of the seed of its weights.
+pub const CALIBRATION_IMAGES: u64 = 2;
+
+/// Where the calibration's images stand in the seed's endless stream: beyond any that is run.
+const CALIBRATION_STREAM: u64 = 1 << 40;
+
 struct Network {
     name: &'static str,
     input: Shape,
+    preprocessing: Preprocessing,
     build: fn(&mut Recipe) -> Result<TensorId, GraphError>,
+    quantised: bool,
 }
 
-const NETWORKS: [Network; 5] = [
-    Network { name: "alexnet", input: Shape::new(3, 227, 227), build: alexnet::build },
-    Network { name: "googlenet", input: Shape::new(3, 224, 224), build: googlenet::build },
-    Network { name: "mobilenet", input: Shape::new(3, 224, 224), build: mobilenet::build },
-    Network { name: "resnet50", input: Shape::new(3, 224, 224), build: resnet50::build },
-    Network { name: "squeezenet", input: Shape::new(3, 224, 224), build: squeezenet::build },
+const NETWORKS: [Network; 6] = [
+    Network {
+        name: "alexnet",
+        input: Shape::new(3, 227, 227),
+        preprocessing: Preprocessing::CAFFE,
+        build: alexnet::build,
+        quantised: false,
+    },
+    Network {
+        name: "googlenet",
+        input: Shape::new(3, 224, 224),
+        preprocessing: Preprocessing::CAFFE,
+        build: googlenet::build,
+        quantised: false,
+    },
+    Network {
+        name: "mobilenet",
+        input: Shape::new(3, 224, 224),
+        preprocessing: Preprocessing::PLUS_MINUS_ONE,
+        build: mobilenet::build,
+        quantised: false,
+    },
+    Network {
+        name: "mobilenet-int8",
+        input: Shape::new(3, 224, 224),
+        preprocessing: Preprocessing::PLUS_MINUS_ONE,
+        build: mobilenet::build,
+        quantised: true,
+    },
+    Network {
+        name: "resnet50",
+        input: Shape::new(3, 224, 224),
+        preprocessing: Preprocessing::TORCHVISION,
+        build: resnet50::build,
+        quantised: false,
+    },
+    Network {
+        name: "squeezenet",
+        input: Shape::new(3, 224, 224),
+        preprocessing: Preprocessing::TORCHVISION,
+        build: squeezenet::build,
+        quantised: false,
+    },
 ];
 
 /// The names of the networks, in alphabetical order.
@@ -83,6 +155,16 @@ pub fn names() -> &'static [&'static str] {
         names
     };
     &NAMES
+}
+
+/// How photographs are prepared for network `name`: as for the model that its structure was taken
+/// from.
+///
+/// # Errors
+///
+/// [`ZooError::UnknownNetwork`].
+pub fn preprocessing(name: &str) -> Result<Preprocessing, ZooError> {
+    Ok(find(name)?.preprocessing)
 }
 
 /// Network `name` without weights: layers, shapes and costs.
@@ -139,7 +221,22 @@ fn build(network: &Network, input: Shape, weights: WeightSource) -> Result<Graph
         let output = (network.build)(&mut recipe)?;
         recipe.finish(output)
     };
-    assemble().map_err(|source| ZooError::Graph { name: network.name, input, source })
+    let fault = |source| ZooError::Graph { name: network.name, input, source };
+    let graph = assemble().map_err(fault)?;
+    if !network.quantised {
+        return Ok(graph);
+    }
+    let ranges = match weights {
+        WeightSource::Absent => None,
+        WeightSource::Seeded(seed) => Some(calibrate(network.name, &graph, seed)?),
+    };
+    quantise(&graph, network.name, ranges.as_ref()).map_err(fault)
+}
+
+fn calibrate(name: &'static str, graph: &Graph, seed: u64) -> Result<Ranges, ZooError> {
+    let image = |index| synthetic_image(graph.input_shape(), seed, CALIBRATION_STREAM + index);
+    let images = (0..CALIBRATION_IMAGES).map(image).collect::<Result<Vec<_>, _>>()?;
+    Ranges::calibrate(graph, &images).map_err(|source| ZooError::Calibration { name, source })
 }
 
 #[cfg(test)]
@@ -199,7 +296,7 @@ mod tests {
         let error = graph_structure("vgg16").unwrap_err().to_string();
         assert_eq!(
             error,
-            "there is no network `vgg16`; the zoo has alexnet, googlenet, mobilenet, resnet50, squeezenet"
+            "there is no network `vgg16`; the zoo has alexnet, googlenet, mobilenet, mobilenet-int8, resnet50, squeezenet"
         );
         assert!(graph_at("alexnet", 8, 0).unwrap_err().to_string().contains("1×3×8×8"));
     }

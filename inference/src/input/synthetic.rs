@@ -1,4 +1,4 @@
-//! Synthetic images.
+//! Images that are drawn, not photographed.
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;

@@ -1,0 +1,129 @@
+//! Quantised networks held against ONNX Runtime, on the same file and the same images.
+//!
+//! It is a Python package: the interpreter that `WATTLINE_ONNX_RUNTIME_PYTHON` names is taken, or
+//! `python3` where it has the package, or else a virtual environment is made in the build directory
+//! with the package from PyPI. Where none of that works the test says so and checks nothing.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use wattline_inference::graph::Shape;
+use wattline_inference::{Tensor, executor, onnx, synthetic_image, zoo};
+
+const IMAGES: u64 = 24;
+
+/// An interpreter that has ONNX Runtime.
+fn python() -> Option<PathBuf> {
+    let has_it = |python: &Path| {
+        let mut command = Command::new(python);
+        command
+            .args(["-c", "import numpy, onnxruntime"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    };
+    let named = std::env::var_os("WATTLINE_ONNX_RUNTIME_PYTHON").map(PathBuf::from);
+    let found = named.into_iter().chain(["python3".into()]).find(|python| has_it(python));
+    if found.is_some() {
+        return found;
+    }
+    let venv = Path::new(env!("CARGO_TARGET_TMPDIR")).join("onnx_runtime");
+    let python = venv.join("bin/python");
+    if !has_it(&python) {
+        let quiet = |command: &mut Command| command.stdout(Stdio::null()).status();
+        let _ = quiet(Command::new("python3").args(["-m", "venv"]).arg(&venv));
+        let packages = ["-m", "pip", "install", "--quiet", "onnxruntime", "numpy"];
+        let _ = quiet(Command::new(&python).args(packages));
+    }
+    has_it(&python).then_some(python)
+}
+
+/// Synthetic images of brightness and contrast of their own, so that a network of random weights
+/// does not take all of them for the same thing.
+fn image(shape: Shape, index: u64) -> Tensor {
+    let drawn = synthetic_image(shape, 9, index).unwrap();
+    let tint = synthetic_image(Shape::vector(2 * shape.channels), 10, index).unwrap();
+    let planes = drawn.values().chunks(shape.pixels()).zip(tint.values().chunks(2));
+    let values = planes.flat_map(|(plane, tint)| {
+        plane.iter().map(|value| (value * (0.6 + 0.3 * tint[0]) + 0.7 * tint[1]).clamp(-1.7, 1.7))
+    });
+    Tensor::new(shape, values.collect()).unwrap()
+}
+
+#[test]
+fn mobilenet_int8_computes_what_onnx_runtime_does() {
+    let Some(python) = python() else {
+        println!(
+            "NOT CHECKED: no ONNX Runtime; python3 with venv and a way to PyPI make one, or set \
+             WATTLINE_ONNX_RUNTIME_PYTHON to an interpreter that has it"
+        );
+        return;
+    };
+    let [quantised, fp32] =
+        ["mobilenet-int8", "mobilenet"].map(|name| zoo::graph(name, 1).unwrap());
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    std::fs::write(path("model.onnx"), onnx::write(&quantised).unwrap()).unwrap();
+    let shape = quantised.input_shape();
+    let images: Vec<_> = (0..IMAGES).map(|index| image(shape, index)).collect();
+    let bytes = images.iter().flat_map(|image| image.values()).flat_map(|v| v.to_le_bytes());
+    std::fs::write(path("images"), bytes.collect::<Vec<u8>>()).unwrap();
+    let ran = Command::new(python)
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/onnx_runtime.py"))
+        .args([path("model.onnx"), path("images"), path("results")])
+        .args([shape.channels, shape.height, shape.width].map(|side| side.to_string()))
+        .status()
+        .unwrap();
+    assert!(ran.success(), "ONNX Runtime refuses the file");
+    let results = std::fs::read(path("results")).unwrap();
+    let results: Vec<f32> =
+        results.as_chunks::<4>().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
+
+    // Before the softmax the result is in steps: the logarithm of a ratio of probabilities is a
+    // difference of logits, a whole number of them.
+    let last = quantised
+        .layers()
+        .iter()
+        .rev()
+        .find_map(|it| quantised.tensors()[it.inputs[0].index()].steps);
+    let step = last.unwrap().scale;
+    let fastest = executor::names().last().copied().unwrap();
+    let mut own = executor::open(fastest, &quantised, 2).unwrap();
+    let mut exact = executor::open(fastest, &fp32, 2).unwrap();
+    let (mut same, mut as_fp32, mut classes) = (0, 0, std::collections::HashSet::new());
+    let (mut worst, mut off, mut worst_fp32) = (0.0_f32, 0, 0.0_f32);
+    for (image, expected) in images.iter().zip(results.chunks(1000)) {
+        let expected = Tensor::new(Shape::vector(1000), expected.to_vec()).unwrap();
+        let actual = own.run(image, &mut ()).unwrap();
+        let fp32 = exact.run(image, &mut ()).unwrap();
+        classes.insert(fp32.argmax());
+        same += u64::from(actual.argmax() == expected.argmax());
+        as_fp32 += u64::from(actual.argmax() == fp32.argmax());
+        let apart = steps_apart(&actual, &expected, step);
+        worst = apart.iter().copied().fold(worst, f32::max);
+        off += apart.iter().filter(|steps| **steps >= 0.5).count();
+        worst_fp32 = steps_apart(&actual, &fp32, step).into_iter().fold(worst_fp32, f32::max);
+    }
+    println!(
+        "mobilenet-int8 on {fastest}, {IMAGES} images of {} classes: likeliest class as ONNX Runtime {same}, \
+         as FP32 {as_fp32}; outputs at most {worst:.2} steps from ONNX Runtime's ({off} of {} by half a step or \
+         more), {worst_fp32:.1} steps from FP32's",
+        classes.len(),
+        1000 * IMAGES
+    );
+    assert!(classes.len() > 1, "all images are of one class, and agreement says nothing");
+    assert!(same + 1 >= IMAGES, "{same} of {IMAGES} classes are ONNX Runtime's");
+    assert!(worst <= 2.0, "{worst} steps from ONNX Runtime");
+}
+
+/// How many steps two results' logits are apart, each class's: logarithms of probabilities, less
+/// what is common to all of them.
+fn steps_apart(one: &Tensor, other: &Tensor, step: f32) -> Vec<f32> {
+    let pairs = one.values().iter().zip(other.values());
+    let mut apart: Vec<f32> = pairs.map(|(a, b)| (a / b).ln() / step).collect();
+    let mut sorted = apart.clone();
+    sorted.sort_by(f32::total_cmp);
+    let common = sorted[sorted.len() / 2];
+    apart.iter_mut().for_each(|steps| *steps = (*steps - common).abs());
+    apart
+}
