@@ -19,6 +19,8 @@
 
 mod arena;
 mod ffi;
+#[cfg(target_arch = "x86_64")]
+mod implicit_gemm;
 mod kernels;
 mod operator;
 mod plan;
@@ -58,6 +60,10 @@ unsafe impl Send for Xnnpack {}
 #[derive(Debug)]
 enum Step {
     Library(operator::Operator),
+    #[cfg(target_arch = "x86_64")]
+    Convolution(implicit_gemm::Convolution),
+    #[cfg(target_arch = "x86_64")]
+    MatrixVector(implicit_gemm::MatrixVector),
     LocalResponseNorm {
         norm: LocalResponseNorm,
         input: Pixels,
@@ -88,6 +94,14 @@ impl Xnnpack {
     /// [`ExecutorError`] when the graph is structure alone, `threads` is zero, memory is short or
     /// the library refuses a layer or the CPU.
     pub fn new(graph: &Graph, threads: usize) -> Result<Self, ExecutorError> {
+        Self::with_products(graph, threads, Products::best_here())
+    }
+
+    fn with_products(
+        graph: &Graph,
+        threads: usize,
+        products: Products,
+    ) -> Result<Self, ExecutorError> {
         operator::initialize()?;
         let pool = ThreadPool::new(threads)?;
         let plan = Plan::new(graph);
@@ -98,7 +112,7 @@ impl Xnnpack {
             .iter()
             .map(|layer| {
                 let inputs: Vec<_> = layer.inputs.iter().map(|&input| pixels(input)).collect();
-                step(layer, &inputs, pixels(layer.output), &pool)
+                step(layer, &inputs, pixels(layer.output), &pool, products)
             })
             .collect::<Result<_, _>>()?;
         let outputs = graph.layers().iter().map(|layer| pixels(layer.output)).collect();
@@ -118,6 +132,12 @@ impl Xnnpack {
         match step {
             // SAFETY: the arena and the pool are this executor's, which is held exclusively.
             Step::Library(operator) => unsafe { operator.run(pool, &layer.name)? },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Step::Convolution(convolution) => unsafe { convolution.run(pool) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Step::MatrixVector(product) => unsafe { product.run(pool) },
             Step::LocalResponseNorm { norm, input, output } => {
                 kernels::local_response_norm(pool, norm, *input, *output);
             }
@@ -159,14 +179,72 @@ impl Executor for Xnnpack {
     }
 }
 
+/// Who computes convolutions and fully connected layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Products {
+    Library,
+    #[cfg(target_arch = "x86_64")]
+    Ours,
+}
+
+impl Products {
+    fn best_here() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if implicit_gemm::wanted_here() {
+            return Self::Ours;
+        }
+        Self::Library
+    }
+}
+
+/// The step of a layer whose sums of products are computed here rather than by the library.
+#[cfg(target_arch = "x86_64")]
+fn own_product(
+    layer: &Layer,
+    input: Pixels,
+    output: Pixels,
+    products: Products,
+) -> Result<Option<Step>, ExecutorError> {
+    use crate::executor::present;
+    Ok(match &layer.operator {
+        _ if products == Products::Library => None,
+        Operator::Conv2d(conv) if !conv.is_depthwise() => {
+            let weights = present(&conv.weights, &layer.name)?;
+            let bias = operator::bias(&conv.bias, &layer.name)?;
+            let convolution = implicit_gemm::Convolution::new(conv, weights, bias, input, output);
+            Some(Step::Convolution(convolution))
+        }
+        Operator::FullyConnected(dense) => {
+            present(&dense.weights, &layer.name)?;
+            operator::bias(&dense.bias, &layer.name)?;
+            Some(Step::MatrixVector(implicit_gemm::MatrixVector::new(dense, input, output)))
+        }
+        _ => None,
+    })
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn own_product(
+    _layer: &Layer,
+    _input: Pixels,
+    _output: Pixels,
+    _products: Products,
+) -> Result<Option<Step>, ExecutorError> {
+    Ok(None)
+}
+
 /// Makes the step of one layer, with its operator created and set up.
 fn step(
     layer: &Layer,
     inputs: &[Pixels],
     output: Pixels,
     pool: &ThreadPool,
+    products: Products,
 ) -> Result<Step, ExecutorError> {
     let input = inputs[0];
+    if let Some(step) = own_product(layer, input, output, products)? {
+        return Ok(step);
+    }
     let site = Site { layer: &layer.name, input, output, pool };
     let operator = match &layer.operator {
         Operator::Conv2d(conv) => operator::convolution(conv, site)?,
