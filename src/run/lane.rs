@@ -9,7 +9,7 @@ use wattline_board::detect;
 use wattline_board::emulated::work;
 use wattline_inference::cost::{ElementType, layer_costs};
 use wattline_inference::graph::Graph;
-use wattline_inference::{Model, layer_shapes};
+use wattline_inference::{Model, executor, layer_shapes};
 use wattline_trace::Name;
 
 use crate::target::Target;
@@ -75,9 +75,10 @@ pub(super) fn prepare(
                     target.description.name
                 ),
             };
+            let described = executor::description(executor);
             let executor = match work {
-                Work::Emulated(_) => format!("emulated (outputs by {executor})"),
-                Work::Cpus { .. } => executor.to_owned(),
+                Work::Emulated(_) => format!("emulated (outputs by {described})"),
+                Work::Cpus { .. } => described,
             };
             let layers = layers(&model.graph, component.precision);
             Ok(Lane { component: component.clone(), executor, layers, work })

@@ -10,10 +10,11 @@
 //! refuses. Turning the image from NCHW to NHWC and the result back is part of a run and of no
 //! layer.
 //!
-//! Speed is that of the library's micro-kernels. On ARM the ones that matter are assembly; on x86
-//! they are compiled C, and Debian 12's FP32 kernel for FMA3 spills an accumulator in its innermost
-//! loop, so a CPU without AVX-512 gets about half of what it could (36 of some 70 GFLOP/s on a
-//! Zen 3 core at 2.4 GHz, the same for every convolution).
+//! Speed is that of the library's micro-kernels. On ARM the ones that matter are assembly, and with
+//! AVX-512 they are good; but Debian 12's FP32 kernel for FMA3 spills an accumulator in its
+//! innermost loop and gives a Zen 3 core 36 GFLOP/s of the 90 that it has. On such CPUs, with FMA3
+//! and without AVX-512, convolutions other than depthwise ones and fully connected layers are
+//! computed by `implicit_gemm`, on the same buffers and threads; the executor's description says so.
 //!
 //! The executor's threads inherit the CPU affinity of the thread that makes it.
 
@@ -185,6 +186,17 @@ enum Products {
     Library,
     #[cfg(target_arch = "x86_64")]
     Ours,
+}
+
+/// Whose kernels compute here, for records.
+pub(crate) fn description() -> &'static str {
+    match Products::best_here() {
+        Products::Library => "xnnpack 2022-02-16",
+        #[cfg(target_arch = "x86_64")]
+        Products::Ours => {
+            "xnnpack 2022-02-16; convolutions and fully connected layers by wattline's FMA3 kernels"
+        }
+    }
 }
 
 impl Products {
