@@ -3,7 +3,7 @@
 CARGO ?= cargo
 WATTLINE = $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)/release/wattline
 
-.PHONY: help setup build demo test lint clean
+.PHONY: help setup build demo test lint bench clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,7 +26,12 @@ lint: setup ## Format, lints, documentation and licences
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --release --locked --quiet
 	$(CARGO) deny --workspace check bans licenses sources
 
+bench: ## Images/s beside ONNX Runtime, ncnn and MNN, on one and two threads (BENCH="rounds=9 json=FILE")
+	@scripts/setup python3 python3-venv
+	$(CARGO) bench -p wattline-inference --bench engines --locked -- $(BENCH)
+
 test: lint ## Everything that is checked: lints, then all tests in release
+	@scripts/setup python3 python3-venv
 	$(CARGO) test --workspace --release --locked
 
 clean: ## Removes what was built and recorded

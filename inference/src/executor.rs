@@ -150,6 +150,15 @@ pub fn names() -> Vec<&'static str> {
         .collect()
 }
 
+/// What executor `name` computes with, for records: which library, and whose kernels.
+pub fn description(name: &str) -> String {
+    #[cfg(xnnpack)]
+    if name == "xnnpack" {
+        return crate::xnnpack::description().to_owned();
+    }
+    name.to_owned()
+}
+
 /// The executor `name` for `graph`, on `threads` threads. `reference` runs on one whatever is
 /// asked.
 ///

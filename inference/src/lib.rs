@@ -47,6 +47,11 @@
 //! compiler would; `WATTLINE_XNNPACK_DIR` names another prefix, and set to nothing builds without.
 //! [`executor::available`] says what a build has, and why it lacks the rest.
 //!
+//! On x86 CPUs with FMA3 and without AVX-512, convolutions and fully connected layers of the
+//! `xnnpack` executor run on kernels of this crate, which are faster there;
+//! [`executor::description`] says whose kernels compute. `make bench` measures beside ONNX Runtime,
+//! ncnn and MNN.
+//!
 //! [`executor::open`] opens the first two; the third also wants the list of operators that the NPU
 //! refuses, and is made by [`npu::Fp16::new`]. [`npu::Emulator`] runs images in the time of a board's
 //! model instead, and [`roofline`] measures or models what bounds a component.

@@ -358,3 +358,17 @@ fn executors_are_listed_as_they_were_built() {
     assert_eq!(reference.missing, None);
     assert_eq!(xnnpack.missing.is_none(), cfg!(xnnpack));
 }
+
+/// Records must not call kernels XNNPACK's that are not.
+#[test]
+fn descriptions_say_whose_kernels_compute() {
+    for name in executor::names() {
+        let description = executor::description(name);
+        assert!(description.starts_with(name), "{description}");
+    }
+    #[cfg(all(xnnpack, target_arch = "x86_64"))]
+    {
+        let ours = is_x86_feature_detected!("fma") && !is_x86_feature_detected!("avx512f");
+        assert_eq!(executor::description("xnnpack").contains("wattline's FMA3 kernels"), ours);
+    }
+}

@@ -8,7 +8,7 @@ use wattline_board::emulated::work;
 use wattline_inference::cost::{ElementType, layer_costs};
 use wattline_inference::graph::Graph;
 use wattline_inference::npu::{self, TrafficSettings};
-use wattline_inference::{Model, layer_shapes};
+use wattline_inference::{Model, executor, layer_shapes};
 use wattline_trace::Name;
 
 use super::args::Args;
@@ -92,9 +92,10 @@ pub(super) fn prepare(
                     target.description.name
                 ),
             };
+            let described = executor::description(executor);
             let executor = match work {
-                Work::Emulated(_) => format!("emulated (outputs by {executor})"),
-                Work::Cpus { .. } => executor.to_owned(),
+                Work::Emulated(_) => format!("emulated (outputs by {described})"),
+                Work::Cpus { .. } => described,
                 Work::Npu { traffic: None, .. } => format!("emulated (outputs by {})", npu::NAME),
                 Work::Npu { .. } => {
                     format!("emulated (outputs by {}, moving real bytes)", npu::NAME)

@@ -67,6 +67,12 @@ unsafe impl Send for Pixels {}
 unsafe impl Sync for Pixels {}
 
 impl Pixels {
+    /// A tensor of `shape` at `start`, outside of any arena, without gaps between its pixels.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn of(start: *mut f32, shape: Shape) -> Self {
+        Self { start, shape, stride: shape.channels }
+    }
+
     /// Where the tensor starts.
     pub(super) fn as_ptr(self) -> *mut f32 {
         self.start

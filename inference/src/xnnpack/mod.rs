@@ -10,15 +10,18 @@
 //! refuses. Turning the image from NCHW to NHWC and the result back is part of a run and of no
 //! layer.
 //!
-//! Speed is that of the library's micro-kernels. On ARM the ones that matter are assembly; on x86
-//! they are compiled C, and Debian 12's FP32 kernel for FMA3 spills an accumulator in its innermost
-//! loop, so a CPU without AVX-512 gets about half of what it could (36 of some 70 GFLOP/s on a
-//! Zen 3 core at 2.4 GHz, the same for every convolution).
+//! Speed is that of the library's micro-kernels. On ARM the ones that matter are assembly, and with
+//! AVX-512 they are good; but Debian 12's FP32 kernel for FMA3 spills an accumulator in its
+//! innermost loop and gives a Zen 3 core 36 GFLOP/s of the 90 that it has. On such CPUs, with FMA3
+//! and without AVX-512, convolutions other than depthwise ones and fully connected layers are
+//! computed by `implicit_gemm`, on the same buffers and threads; the executor's description says so.
 //!
 //! The executor's threads inherit the CPU affinity of the thread that makes it.
 
 mod arena;
 mod ffi;
+#[cfg(target_arch = "x86_64")]
+mod implicit_gemm;
 mod kernels;
 mod operator;
 mod plan;
@@ -59,6 +62,10 @@ unsafe impl Send for Xnnpack {}
 #[derive(Debug)]
 enum Step {
     Library(operator::Operator),
+    #[cfg(target_arch = "x86_64")]
+    Convolution(implicit_gemm::Convolution),
+    #[cfg(target_arch = "x86_64")]
+    MatrixVector(implicit_gemm::MatrixVector),
     LocalResponseNorm {
         norm: LocalResponseNorm,
         input: Pixels,
@@ -89,6 +96,14 @@ impl Xnnpack {
     /// [`ExecutorError`] when the graph is structure alone, `threads` is zero, memory is short or
     /// the library refuses a layer or the CPU.
     pub fn new(graph: &Graph, threads: usize) -> Result<Self, ExecutorError> {
+        Self::with_products(graph, threads, Products::best_here())
+    }
+
+    fn with_products(
+        graph: &Graph,
+        threads: usize,
+        products: Products,
+    ) -> Result<Self, ExecutorError> {
         operator::initialize()?;
         let pool = ThreadPool::new(threads)?;
         let plan = Plan::new(graph);
@@ -99,7 +114,7 @@ impl Xnnpack {
             .iter()
             .map(|layer| {
                 let inputs: Vec<_> = layer.inputs.iter().map(|&input| pixels(input)).collect();
-                step(layer, &inputs, pixels(layer.output), &pool)
+                step(layer, &inputs, pixels(layer.output), &pool, products)
             })
             .collect::<Result<_, _>>()?;
         let outputs = graph.layers().iter().map(|layer| pixels(layer.output)).collect();
@@ -119,6 +134,12 @@ impl Xnnpack {
         match step {
             // SAFETY: the arena and the pool are this executor's, which is held exclusively.
             Step::Library(operator) => unsafe { operator.run(pool, &layer.name)? },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Step::Convolution(convolution) => unsafe { convolution.run(pool) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Step::MatrixVector(product) => unsafe { product.run(pool) },
             Step::LocalResponseNorm { norm, input, output } => {
                 kernels::local_response_norm(pool, norm, *input, *output);
             }
@@ -160,14 +181,83 @@ impl Executor for Xnnpack {
     }
 }
 
+/// Who computes convolutions and fully connected layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Products {
+    Library,
+    #[cfg(target_arch = "x86_64")]
+    Ours,
+}
+
+/// Whose kernels compute here, for records.
+pub(crate) fn description() -> &'static str {
+    match Products::best_here() {
+        Products::Library => "xnnpack 2022-02-16",
+        #[cfg(target_arch = "x86_64")]
+        Products::Ours => {
+            "xnnpack 2022-02-16; convolutions and fully connected layers by wattline's FMA3 kernels"
+        }
+    }
+}
+
+impl Products {
+    fn best_here() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if implicit_gemm::wanted_here() {
+            return Self::Ours;
+        }
+        Self::Library
+    }
+}
+
+/// The step of a layer whose sums of products are computed here rather than by the library.
+#[cfg(target_arch = "x86_64")]
+fn own_product(
+    layer: &Layer,
+    input: Pixels,
+    output: Pixels,
+    products: Products,
+) -> Result<Option<Step>, ExecutorError> {
+    use crate::executor::present;
+    Ok(match &layer.operator {
+        _ if products == Products::Library => None,
+        Operator::Conv2d(conv) if !conv.is_depthwise() => {
+            let weights = present(&conv.weights, &layer.name)?;
+            let bias = operator::bias(&conv.bias, &layer.name)?;
+            let convolution = implicit_gemm::Convolution::new(conv, weights, bias, input, output);
+            Some(Step::Convolution(convolution))
+        }
+        Operator::FullyConnected(dense) => {
+            present(&dense.weights, &layer.name)?;
+            operator::bias(&dense.bias, &layer.name)?;
+            Some(Step::MatrixVector(implicit_gemm::MatrixVector::new(dense, input, output)))
+        }
+        _ => None,
+    })
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn own_product(
+    _layer: &Layer,
+    _input: Pixels,
+    _output: Pixels,
+    _products: Products,
+) -> Result<Option<Step>, ExecutorError> {
+    Ok(None)
+}
+
 /// Makes the step of one layer, with its operator created and set up.
 fn step(
     layer: &Layer,
     inputs: &[Pixels],
     output: Pixels,
     pool: &ThreadPool,
+    products: Products,
 ) -> Result<Step, ExecutorError> {
     let input = inputs[0];
+    if let Some(step) = own_product(layer, input, output, products)? {
+        return Ok(step);
+    }
     let site = Site { layer: &layer.name, input, output, pool };
     let operator = match &layer.operator {
         Operator::Conv2d(conv) => operator::convolution(conv, site)?,

@@ -410,7 +410,10 @@ fn padded(window: &Window, site: &Site<'_>) -> Window {
     Window { padding, ..*window }
 }
 
-fn bias<'a>(bias: &'a Option<Weights>, layer: &str) -> Result<Option<&'a [f32]>, ExecutorError> {
+pub(super) fn bias<'a>(
+    bias: &'a Option<Weights>,
+    layer: &str,
+) -> Result<Option<&'a [f32]>, ExecutorError> {
     bias.as_ref().map(|bias| present(bias, layer)).transpose()
 }
 

@@ -13,17 +13,20 @@ use crate::executor::ExecutorError;
 /// The threads inherit the CPU affinity of the one that creates the pool: to put an executor on a
 /// cluster, set the affinity, then make the executor.
 #[derive(Debug)]
-pub(super) struct ThreadPool(Option<NonNull<ffi::PThreadPool>>);
+pub(super) struct ThreadPool {
+    pool: Option<NonNull<ffi::PThreadPool>>,
+    threads: usize,
+}
 
 impl ThreadPool {
     /// A pool of `threads` threads, counting the caller.
     pub(super) fn new(threads: usize) -> Result<Self, ExecutorError> {
         match threads {
             0 => Err(ExecutorError::NoThreads),
-            1 => Ok(Self(None)),
+            1 => Ok(Self { pool: None, threads }),
             // SAFETY: takes a number and gives a pool, or null when it cannot.
             _ => match NonNull::new(unsafe { ffi::pthreadpool_create(threads) }) {
-                Some(pool) => Ok(Self(Some(pool))),
+                Some(pool) => Ok(Self { pool: Some(pool), threads }),
                 None => Err(ExecutorError::Library {
                     layer: String::new(),
                     call: "pthreadpool_create",
@@ -35,7 +38,13 @@ impl ThreadPool {
 
     /// The pool for the library; null, which it takes as "run on the caller", for a pool of one.
     pub(super) fn as_ptr(&self) -> *mut ffi::PThreadPool {
-        self.0.map_or(ptr::null_mut(), NonNull::as_ptr)
+        self.pool.map_or(ptr::null_mut(), NonNull::as_ptr)
+    }
+
+    /// How many threads there are, counting the caller.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn threads(&self) -> usize {
+        self.threads
     }
 
     /// Calls `work` on pieces of at most `tile` items that together make up `0..items`, in
@@ -69,7 +78,7 @@ impl ThreadPool {
 
 impl Drop for ThreadPool {
     fn drop(&mut self) {
-        if let Some(pool) = self.0 {
+        if let Some(pool) = self.pool {
             // SAFETY: the pool is ours alone, and no work is under way: `for_each` and the
             // library's operators return only when theirs is done.
             unsafe { ffi::pthreadpool_destroy(pool.as_ptr()) }
