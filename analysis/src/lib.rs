@@ -62,9 +62,9 @@ pub struct Analysis {
     pub conservation: Vec<ConservationRow>,
     /// One row for each image.
     pub images: Vec<ImageRow>,
-    /// One row for each layer of each run.
+    /// One row for each layer of each network on each component of a bundle.
     pub layers: Vec<LayerRow>,
-    /// One row for each kind of layer of each run.
+    /// One row for each kind of layer of the same.
     pub layer_kinds: Vec<LayerKindRow>,
     /// What recording cost, for each bundle that tells.
     pub agents: Vec<AgentCost>,

@@ -350,7 +350,12 @@ fn several_bundles_at_once() {
     assert_eq!(fs::read_to_string(out.join("energy.csv")).unwrap().lines().count(), 13);
     assert_eq!(fs::read_to_string(out.join("conservation.csv")).unwrap().lines().count(), 7);
     assert_eq!(fs::read_to_string(out.join("images.csv")).unwrap().lines().count(), 201);
-    assert_eq!(fs::read_dir(&out).unwrap().count(), 4, "nothing half written is left");
+    // One layer in each image; its kind, which the manifest lacks, and what lies beside it.
+    assert_eq!(fs::read_to_string(out.join("layers.csv")).unwrap().lines().count(), 5);
+    let kinds = fs::read_to_string(out.join("layer_kinds.csv")).unwrap();
+    assert_eq!(kinds.lines().count(), 9);
+    assert_eq!(kinds.matches(",unknown,").count(), 4, "{kinds}");
+    assert_eq!(fs::read_dir(&out).unwrap().count(), 6, "nothing half written is left");
     directories.push(directories[0].clone());
     let twice = analyze(&directories, &Options::default()).unwrap_err();
     assert!(matches!(twice, AnalysisError::NamedTwice { .. }));
