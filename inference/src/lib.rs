@@ -60,6 +60,8 @@ mod input;
 mod model;
 pub mod npu;
 pub mod onnx;
+pub mod opencl;
+mod plan;
 pub mod reference;
 mod tensor;
 #[cfg(xnnpack)]

@@ -21,7 +21,6 @@ mod arena;
 mod ffi;
 mod kernels;
 mod operator;
-mod plan;
 mod thread_pool;
 
 use crate::clock::monotonic_ns;
@@ -29,10 +28,10 @@ use crate::cost::ElementType;
 use crate::executor::{Executor, ExecutorError, LayerObserver, check_input};
 use crate::graph::{AveragePool, Extent, Graph, Layer, LocalResponseNorm, Operator};
 use crate::npu::half;
+use crate::plan::Plan;
 use crate::tensor::Tensor;
 use arena::{Arena, Pixels};
 use operator::Site;
-use plan::Plan;
 use thread_pool::ThreadPool;
 
 /// Runs a network on XNNPACK's operators.
@@ -90,7 +89,7 @@ impl Xnnpack {
     pub fn new(graph: &Graph, threads: usize) -> Result<Self, ExecutorError> {
         operator::initialize()?;
         let pool = ThreadPool::new(threads)?;
-        let plan = Plan::new(graph);
+        let plan = Plan::new(graph, ffi::EXTRA_BYTES / size_of::<f32>());
         let arena = Arena::new(&plan)?;
         let pixels = |tensor| arena.pixels(plan.placement(tensor), graph.shape(tensor));
         let steps = graph
