@@ -69,7 +69,8 @@ pub(crate) struct Args {
     /// Idle time before and after each component, from which idle power is known, seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 1.0, value_parser = seconds)]
     idle: f64,
-    /// What computes on CPUs: xnnpack or reference; without it the fastest there is
+    /// What computes on CPUs: xnnpack, opencl or reference; without it the fastest there is. GPUs
+    /// always take opencl
     #[arg(long)]
     executor: Option<String>,
 }
@@ -110,7 +111,10 @@ impl Scene {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let target = Target::find(args.board.as_deref())?;
+    let mut target = Target::find(args.board.as_deref())?;
+    if args.components.iter().any(|name| target.description.component(name).is_none()) {
+        target.look_for_gpu();
+    }
     let clock = match args.clock.as_str() {
         "virtual" if !target.emulated => bail!("--clock virtual needs an emulated board"),
         "virtual" => ClockKind::Virtual,

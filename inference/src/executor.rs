@@ -121,6 +121,24 @@ pub trait Executor: Send {
     ) -> Result<Tensor, ExecutorError>;
 }
 
+impl Executor for Box<dyn Executor> {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn clock_error_ns(&self) -> u64 {
+        (**self).clock_error_ns()
+    }
+
+    fn run(
+        &mut self,
+        input: &Tensor,
+        observer: &mut dyn LayerObserver,
+    ) -> Result<Tensor, ExecutorError> {
+        (**self).run(input, observer)
+    }
+}
+
 /// Hears when layers ran.
 pub trait LayerObserver {
     /// Layer `index` of [`Graph::layers`] ran from `start_ns` to `end_ns`, both CLOCK_MONOTONIC.

@@ -87,7 +87,7 @@ fn component(target: &Target, lane: &Lane) -> ComponentRecord {
         bandwidth_bytes_per_s: component.bandwidth.map(|known| known.bytes_per_s()),
         provenance: match lane.work {
             Work::Emulated(_) => Provenance::Emulated,
-            Work::Cpus { .. } => Provenance::Measured,
+            Work::Cpus { .. } | Work::Gpu { .. } => Provenance::Measured,
         },
     }
 }

@@ -10,10 +10,11 @@ use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
 use wattline_agent::{Recorder, interrupt};
 use wattline_board::emulated::{EmulatedBoard, Flight, work};
-use wattline_inference::executor::{self, LayerObserver};
+use wattline_inference::executor::{self, Executor, LayerObserver};
 use wattline_inference::graph::Graph;
+use wattline_inference::opencl::OpenCl;
 use wattline_inference::{Tensor, monotonic_ns};
-use wattline_trace::rows::{SpanKind, SpanRow};
+use wattline_trace::rows::{EventKind, SpanKind, SpanRow};
 use wattline_trace::{Name, TableWriter, WriteError};
 
 use super::Scene;
@@ -74,6 +75,9 @@ impl Stage<'_> {
             let ran = match (&lane.work, self.scene) {
                 (Work::Emulated(work), Scene::Emulated(board)) => run.emulated(board, work),
                 (Work::Cpus { graph, executor }, _) => run.on_cpus(graph, executor),
+                (Work::Gpu { graph, options }, _) => {
+                    OpenCl::new(graph, options).map_err(Into::into).and_then(|it| run.stream(it))
+                }
                 (Work::Emulated(_), Scene::Machine(_)) => {
                     unreachable!("emulated work is planned for emulated boards alone")
                 }
@@ -132,26 +136,39 @@ impl<'a> Run<'a> {
         let cpus = self.lane.component.cpus.clone();
         let work = || {
             bind(&cpus)?;
-            let mut engine = executor::open(executor, graph, cpus.len().max(1))?;
-            let mut layers = LayerTimes(Vec::with_capacity(graph.layers().len()));
-            // The first image packs weights and touches buffers; it is not timed.
-            engine.run(&self.stage.inputs[0], &mut ())?;
-            for image in 0..self.stage.images {
-                if self.stage.over() {
-                    break;
-                }
-                let input = &self.stage.inputs[image as usize % self.stage.inputs.len()];
-                layers.0.clear();
-                let start_ns = monotonic_ns();
-                engine.run(input, &mut layers)?;
-                self.image(start_ns, monotonic_ns(), layers.0.iter().copied())?;
-            }
-            Ok(())
+            self.stream(executor::open(executor, graph, cpus.len().max(1))?)
         };
         std::thread::scope(|scope| match scope.spawn(work).join() {
             Ok(ran) => ran,
             Err(panic) => std::panic::resume_unwind(panic),
         })
+    }
+
+    /// Runs images on `engine`, one after another.
+    fn stream(&mut self, mut engine: impl Executor) -> Result<()> {
+        let mut layers = LayerTimes(Vec::with_capacity(self.lane.layers.len()));
+        let mut clock_error_ns = 0;
+        // The first image packs weights and touches buffers; it is not timed.
+        engine.run(&self.stage.inputs[0], &mut ())?;
+        for image in 0..self.stage.images {
+            if self.stage.over() {
+                break;
+            }
+            let input = &self.stage.inputs[image as usize % self.stage.inputs.len()];
+            layers.0.clear();
+            let start_ns = monotonic_ns();
+            engine.run(input, &mut layers)?;
+            self.image(start_ns, monotonic_ns(), layers.0.iter().copied())?;
+            clock_error_ns = clock_error_ns.max(engine.clock_error_ns());
+        }
+        if clock_error_ns > 0 {
+            let detail = format!(
+                "layers are timed by the device's clock, which is off the run's by at most {:.1} us",
+                clock_error_ns as f64 / 1e3
+            );
+            self.stage.recorder.note(EventKind::Note, self.lane.component.name(), &detail);
+        }
+        Ok(())
     }
 
     /// Writes the spans of an image and its layers.

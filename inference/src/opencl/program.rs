@@ -62,7 +62,7 @@ impl Tiling {
             _ => "-DREAL=float",
         };
         format!(
-            "-cl-std=CL1.2 -cl-mad-enable {real} -DLANES={lanes} -DPIXELS={pixels} -DDEPTH={depth}"
+            "-cl-std=CL1.2 -cl-mad-enable -w {real} -DLANES={lanes} -DPIXELS={pixels} -DDEPTH={depth}"
         )
     }
 }
