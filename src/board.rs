@@ -38,7 +38,11 @@ pub(crate) enum Command {
 pub(crate) fn run(command: &Command) -> Result<ExitCode> {
     let text = match command {
         Command::List => list()?,
-        Command::Show { board } => show(&Target::find(board.as_deref())?),
+        Command::Show { board } => {
+            let mut target = Target::find(board.as_deref())?;
+            target.look_for_gpu();
+            show(&target)
+        }
         Command::Calibrate { board } => calibration(&Target::find(Some(board))?.description)?,
     };
     std::io::stdout().write_all(text.as_bytes())?;

@@ -28,6 +28,7 @@ const FIRST_CONVERSIONS: Duration = Duration::from_millis(100);
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let mut target = Target::find(args.board.as_deref())?;
+    target.look_for_gpu();
     // An emulated board is there to be probed for as long as this command runs.
     let emulated = match target.emulated {
         true => Some(EmulatedBoard::start(target.description.clone(), ClockKind::Wall, 1)?),

@@ -76,6 +76,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     if let Some(lender) = &args.npu_from {
         target.borrow_npu(lender)?;
     }
+    if args.components.iter().any(|name| target.description.component(name).is_none()) {
+        target.look_for_gpu();
+    }
     let clock = match args.clock.as_str() {
         "virtual" if !target.emulated => bail!("--clock virtual needs an emulated board"),
         "virtual" => ClockKind::Virtual,

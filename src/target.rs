@@ -3,7 +3,8 @@
 use anyhow::{Context, Result, bail};
 use wattline_board::Roots;
 use wattline_board::description::{Component, ComponentKind, Description, Driver};
-use wattline_board::detect::{self, Detected};
+use wattline_board::detect::{self, Detected, HOST};
+use wattline_inference::opencl::{self, DeviceChoice};
 
 /// The prefix that asks for the emulated board.
 const EMULATED: &str = "emulated:";
@@ -32,7 +33,7 @@ impl Target {
             Some(name) => (name, true),
             None => (board, false),
         };
-        if name == "host" {
+        if name == HOST {
             if emulated {
                 bail!(
                     "emulated:host: nothing is known of this machine's power; name a board or a FILE.toml"
@@ -91,6 +92,24 @@ impl Target {
         let described = described.map(|component| component.last_level_cache);
         let largest = found.chain(described).map(|it| it.bytes()).fold(0.0, f64::max);
         (4.0 * if largest > 0.0 { largest } else { UNKNOWN }) as u64
+    }
+
+    /// Whether this is the machine at hand, described by what it says of itself.
+    pub(crate) fn is_host(&self) -> bool {
+        !self.emulated && self.description.name == HOST
+    }
+
+    /// Adds a component `gpu` to the machine at hand if it has an OpenCL device, which may be its
+    /// CPU once more; `how` then says so. Loading the drivers takes a tenth of a second, so this
+    /// is for those who list components or name one that the CPUs are not.
+    pub(crate) fn look_for_gpu(&mut self) {
+        if !self.is_host() || self.description.component("gpu").is_some() {
+            return;
+        }
+        if let Ok(device) = opencl::choose(&DeviceChoice::Best) {
+            self.description.components.push(detect::unknown_component("gpu", ComponentKind::Gpu));
+            self.how = format!("{}; gpu is {device}", self.how);
+        }
     }
 
     /// The board in words; an emulated one says so.

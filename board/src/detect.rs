@@ -12,6 +12,9 @@ use crate::description::{
 use crate::quantity::{Capacity, Frequency};
 use crate::roots::Roots;
 
+/// The name of a description that was generated from the machine at hand.
+pub const HOST: &str = "host";
+
 /// A board and how it was recognised.
 #[derive(Debug, Clone)]
 pub struct Detected {
@@ -53,10 +56,28 @@ pub fn detect(roots: &Roots) -> Result<Detected, DescriptionError> {
 pub fn host(roots: &Roots) -> Description {
     let cpus = online_cpus(roots);
     let component = Component {
-        name: Spanned::new(0..0, "cpu".to_owned()),
-        kind: ComponentKind::Cpu,
         frequencies: cpus.first().map_or_else(Vec::new, |cpu| frequencies(roots, *cpu)),
         cpus,
+        ..unknown_component("cpu", ComponentKind::Cpu)
+    };
+    Description {
+        name: HOST.to_owned(),
+        model: model(roots),
+        compatible: Vec::new(),
+        memory: Memory::default(),
+        rails: Vec::new(),
+        counters: Vec::new(),
+        components: vec![component],
+        noise: Noise::default(),
+    }
+}
+
+/// A component of which nothing is known but what it is.
+pub fn unknown_component(name: &str, kind: ComponentKind) -> Component {
+    Component {
+        name: Spanned::new(0..0, name.to_owned()),
+        kind,
+        cpus: Vec::new(),
         pmus: Vec::new(),
         peak: Peak::default(),
         precision: Precision::Fp32,
@@ -66,19 +87,10 @@ pub fn host(roots: &Roots) -> Description {
         dispatch: Default::default(),
         rail: None,
         dynamic_power: Default::default(),
+        frequencies: Vec::new(),
         driver: None,
         refuses: Vec::new(),
         calibration: Default::default(),
-    };
-    Description {
-        name: "host".to_owned(),
-        model: model(roots),
-        compatible: Vec::new(),
-        memory: Memory::default(),
-        rails: Vec::new(),
-        counters: Vec::new(),
-        components: vec![component],
-        noise: Noise::default(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::cost::ElementType;
 use crate::graph::{Graph, Shape, Weights};
+use crate::opencl::{self, OpenCl, OpenClError};
 use crate::reference::Reference;
 use crate::tensor::Tensor;
 
@@ -70,6 +71,17 @@ pub enum ExecutorError {
         /// The layer's name.
         layer: String,
     },
+    /// The result holds infinity or NaN.
+    #[error(
+        "the result, of layer `{layer}`, is not finite: its weights or the image are too large for FP32"
+    )]
+    NonFiniteOutput {
+        /// The last layer's name.
+        layer: String,
+    },
+    /// OpenCL cannot be used.
+    #[error(transparent)]
+    OpenCl(#[from] OpenClError),
     /// No threads to run on.
     #[error("an executor needs at least one thread")]
     NoThreads,
@@ -87,8 +99,14 @@ pub enum ExecutorError {
 
 /// Runs one network, one image at a time.
 pub trait Executor: Send {
-    /// The executor's name: `reference`, `xnnpack`.
+    /// The executor's name: `reference`, `opencl`, `xnnpack`.
     fn name(&self) -> &str;
+
+    /// How far the times of the last image's layers may be off CLOCK_MONOTONIC, ns: nothing, where
+    /// that clock is read itself.
+    fn clock_error_ns(&self) -> u64 {
+        0
+    }
 
     /// Runs one image, of the shape of the graph's input, and gives the network's result.
     /// `observer` hears of every layer, in order, once each.
@@ -101,6 +119,24 @@ pub trait Executor: Send {
         input: &Tensor,
         observer: &mut dyn LayerObserver,
     ) -> Result<Tensor, ExecutorError>;
+}
+
+impl Executor for Box<dyn Executor> {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn clock_error_ns(&self) -> u64 {
+        (**self).clock_error_ns()
+    }
+
+    fn run(
+        &mut self,
+        input: &Tensor,
+        observer: &mut dyn LayerObserver,
+    ) -> Result<Tensor, ExecutorError> {
+        (**self).run(input, observer)
+    }
 }
 
 /// Hears when layers ran.
@@ -124,24 +160,26 @@ impl LayerObserver for () {
     fn layer(&mut self, _index: usize, _start_ns: u64, _end_ns: u64) {}
 }
 
-/// An executor that this crate knows, and whether this build has it.
+/// An executor that this crate knows, and whether it can be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Availability {
     /// The executor's name.
     pub name: &'static str,
-    /// Why this build lacks it and what to do about that; `None` when it is there.
+    /// Why it is not to be had and what to do about that; `None` when it is there.
     pub missing: Option<&'static str>,
 }
 
-/// The executors that this crate knows.
-pub fn available() -> [Availability; 2] {
+/// The executors that this crate knows, the slowest first on a CPU. Of OpenCL this asks whether
+/// its library and a driver are installed, without loading the driver.
+pub fn available() -> [Availability; 3] {
     [
         Availability { name: "reference", missing: None },
+        Availability { name: opencl::NAME, missing: opencl::missing() },
         Availability { name: "xnnpack", missing: xnnpack_missing() },
     ]
 }
 
-/// The names of the executors that this build has.
+/// The names of the executors that can be had.
 pub fn names() -> Vec<&'static str> {
     available()
         .iter()
@@ -159,12 +197,13 @@ pub fn description(name: &str) -> String {
     name.to_owned()
 }
 
-/// The executor `name` for `graph`, on `threads` threads. `reference` runs on one whatever is
-/// asked.
+/// The executor `name` for `graph`, on `threads` threads. Whatever is asked, `reference` runs on
+/// one, and `opencl` on the whole of the device that [`opencl::choose`] likes best, in FP32;
+/// [`OpenCl::new`] takes other wishes.
 ///
 /// # Errors
 ///
-/// [`ExecutorError`] when there is no such executor, it was not built in, `threads` is zero, or
+/// [`ExecutorError`] when there is no such executor or it is not to be had, `threads` is zero, or
 /// it cannot run the graph.
 pub fn open(name: &str, graph: &Graph, threads: usize) -> Result<Box<dyn Executor>, ExecutorError> {
     if threads == 0 {
@@ -172,12 +211,13 @@ pub fn open(name: &str, graph: &Graph, threads: usize) -> Result<Box<dyn Executo
     }
     match name {
         "reference" => Ok(Box::new(Reference::new(graph)?)),
+        opencl::NAME => Ok(Box::new(OpenCl::new(graph, &opencl::Options::default())?)),
         "xnnpack" => open_xnnpack(graph, threads),
         name => Err(ExecutorError::Unknown { name: name.to_owned() }),
     }
 }
 
-/// The fastest executor of `graph` that this build has, with the output of every layer rounded to
+/// The fastest executor of `graph` on the CPU that this build has, with the output of every layer rounded to
 /// `storage` before the next reads it.
 pub(crate) fn open_storing(
     graph: &Graph,

@@ -68,6 +68,8 @@ pub mod input;
 mod model;
 pub mod npu;
 pub mod onnx;
+pub mod opencl;
+mod plan;
 pub mod quantise;
 pub mod reference;
 pub mod roofline;

@@ -5,7 +5,21 @@ use wattline_inference::graph::{
     Activation, AveragePool, Conv2d, Extent, FullyConnected, Graph, GraphBuilder,
     LocalResponseNorm, MaxPool, Operator, Padding, Shape, TensorId, Weights, Window,
 };
+use wattline_inference::opencl::{self, Device, DeviceChoice};
 use wattline_inference::{Tensor, synthetic_image, zoo};
+
+/// The OpenCL device that tests run on. Where there is none they say so and go without, but for
+/// CI, where that is a failure.
+fn opencl_device() -> Option<Device> {
+    match opencl::choose(&DeviceChoice::Best) {
+        Ok(device) => Some(device),
+        Err(error) if std::env::var_os("CI").is_some() => panic!("in CI: {error}"),
+        Err(error) => {
+            eprintln!("SKIPPED, the opencl executor is not tested: {error}");
+            None
+        }
+    }
+}
 
 /// Each executor, on one thread and on two.
 fn executors(graph: &Graph) -> Vec<Box<dyn Executor>> {
@@ -354,8 +368,9 @@ fn what_cannot_be_opened_says_why() {
 /// because there was nothing to compare.
 #[test]
 fn executors_are_listed_as_they_were_built() {
-    let [reference, xnnpack] = executor::available();
+    let [reference, opencl, xnnpack] = executor::available();
     assert_eq!(reference.missing, None);
+    assert_eq!(opencl.missing.is_none(), opencl_device().is_some());
     assert_eq!(xnnpack.missing.is_none(), cfg!(xnnpack));
 }
 

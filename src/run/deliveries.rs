@@ -26,6 +26,7 @@ impl Watcher for SpanWatcher {
         // A job of whole images knows them as one layer.
         let layers = if job.is_whole() { spans.all_layers() } else { job.layers.clone() };
         let times = (timing.start_ns, timing.end_ns);
+        spans.off_by_at_most(timing.clock_error_ns);
         if let Err(error) = spans.image(job.frame, layers, times, timing.layers.iter().copied()) {
             let _ = self.failure.set(error.to_string());
         }

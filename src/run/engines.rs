@@ -8,6 +8,7 @@ use wattline_inference::affinity::bind;
 use wattline_inference::coexecution::{ExecutorEngine, Opener, Watcher};
 use wattline_inference::executor;
 use wattline_inference::npu::{Emulator, Watch};
+use wattline_inference::opencl::OpenCl;
 
 use super::lane::{Lane, Work};
 use super::stream::Stage;
@@ -34,6 +35,18 @@ pub(super) fn engine(stage: &Stage<'_>, lane: &Lane, watcher: Box<dyn Watcher>) 
                 bind(&cpus)?;
                 let executor = executor::open(executor, &graph, threads)?;
                 let mut engine = ExecutorEngine::new(executor, inputs)?.watched_by(watcher);
+                engine.warm_up()?;
+                Ok(Box::new(engine))
+            });
+            Ok(Engine { open, pace: None })
+        }
+        Work::Gpu { graph, options } => {
+            let (graph, options) = (graph.clone(), options.clone());
+            let inputs = Arc::clone(&stage.inputs);
+            let open: Opener<Tensor> = Box::new(move || {
+                let executor = OpenCl::new(&graph, &options)?;
+                let mut engine =
+                    ExecutorEngine::new(Box::new(executor), inputs)?.watched_by(watcher);
                 engine.warm_up()?;
                 Ok(Box::new(engine))
             });

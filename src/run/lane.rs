@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
+use wattline_board::Roots;
 use wattline_board::description::{Component, ComponentKind, Precision};
+use wattline_board::detect;
 use wattline_board::emulated::work;
 use wattline_inference::cost::{ElementType, layer_costs};
 use wattline_inference::graph::Graph;
 use wattline_inference::npu::{self, TrafficSettings};
+use wattline_inference::opencl::{self, Device, DeviceChoice, DeviceKind};
 use wattline_inference::{Model, executor, layer_shapes};
 use wattline_trace::Name;
 
@@ -31,6 +34,8 @@ pub(super) enum Work {
     Emulated(Arc<work::Work>),
     /// An executor on the component's own CPUs.
     Cpus { graph: Graph, executor: &'static str, threads: usize },
+    /// The OpenCL executor, on the device that the component is.
+    Gpu { graph: Graph, options: opencl::Options },
     /// The NPU emulator, in the time that the model gives it, beside what really runs.
     Npu { work: work::Work, driving_cpus: Vec<u32>, traffic: Option<TrafficSettings> },
 }
@@ -40,7 +45,7 @@ impl Lane {
     pub(super) fn emulated_work(&self) -> &Arc<work::Work> {
         match &self.work {
             Work::Emulated(work) => work,
-            Work::Cpus { .. } | Work::Npu { .. } => {
+            Work::Cpus { .. } | Work::Gpu { .. } | Work::Npu { .. } => {
                 unreachable!("work is planned for the board it is to run on")
             }
         }
@@ -78,6 +83,9 @@ pub(super) fn prepare(
                 }
                 false if component.kind == ComponentKind::Cpu => {
                     check_online(component)?;
+                    if executor == opencl::NAME {
+                        check_opencl_on_cpus(component)?;
+                    }
                     let threads = threads_of(component, executor, threads);
                     Work::Cpus { graph: model.graph.clone(), executor, threads }
                 }
@@ -86,16 +94,26 @@ pub(super) fn prepare(
                     let work = work::Work::plan(&model.name, &shapes, component)?;
                     npu(target, component, work, args.npu_traffic)?
                 }
+                false if component.kind == ComponentKind::Gpu => Work::Gpu {
+                    graph: model.graph.clone(),
+                    options: opencl::Options {
+                        device: DeviceChoice::Best,
+                        storage: component.precision.into(),
+                    },
+                },
                 false => bail!(
-                    "no executor runs on the {} of a real board yet; choose a CPU cluster, or emulated:{}",
+                    "no executor runs on the {} of a real board yet; choose another component, or emulated:{}",
                     component.kind.as_str(),
                     target.description.name
                 ),
             };
             let described = executor::description(executor);
-            let executor = match work {
+            let executor = match &work {
                 Work::Emulated(_) => format!("emulated (outputs by {described})"),
                 Work::Cpus { .. } => described,
+                Work::Gpu { options, .. } => {
+                    format!("{} on {}", opencl::NAME, gpu(target, component, options)?)
+                }
                 Work::Npu { traffic: None, .. } => format!("emulated (outputs by {})", npu::NAME),
                 Work::Npu { .. } => {
                     format!("emulated (outputs by {}, moving real bytes)", npu::NAME)
@@ -145,6 +163,36 @@ fn threads_of(component: &Component, executor: &str, wish: Option<usize>) -> usi
         );
     }
     if executor == "reference" { 1 } else { threads }
+}
+
+/// PoCL runs on all CPUs, whatever cluster asks for it, and a GPU is no cluster at all.
+fn check_opencl_on_cpus(component: &Component) -> Result<()> {
+    let device = opencl::choose(&DeviceChoice::Best)?;
+    if device.kind != DeviceKind::Cpu {
+        bail!("--executor opencl would run on {device}, not on {}; use --on gpu", component.name());
+    }
+    let online = detect::online_cpus(&Roots::machine());
+    if !online.iter().all(|cpu| component.cpus.contains(cpu)) {
+        bail!("--executor opencl runs on all CPUs, not on those of {} alone", component.name());
+    }
+    Ok(())
+}
+
+/// The device that a GPU component is, in words. Only on a machine that nobody has described may a
+/// CPU take its place: a board's GPU has a rail of its own, whose joules are not the CPU's.
+fn gpu(target: &Target, component: &Component, options: &opencl::Options) -> Result<Device> {
+    let device = opencl::choose(&options.device)?;
+    if device.kind == DeviceKind::Cpu && !target.is_host() {
+        bail!(
+            "{} of {} is a GPU, and OpenCL has only {device} here; install the GPU's OpenCL driver",
+            component.name(),
+            target.description.name
+        );
+    }
+    if options.storage == ElementType::F16 && !device.fp16 {
+        bail!("{} computes in FP16, which {device} cannot (cl_khr_fp16)", component.name());
+    }
+    Ok(device)
 }
 
 fn layers(graph: &Graph, precision: Precision) -> Vec<Layer> {

@@ -22,7 +22,8 @@ pub(super) fn executor(wish: Option<&str>) -> Result<&'static str> {
         if names.contains(&"xnnpack") {
             return Ok("xnnpack");
         }
-        let missing = executor::available().into_iter().find_map(|it| it.missing);
+        let known = executor::available().into_iter();
+        let missing = known.filter(|it| it.name == "xnnpack").find_map(|it| it.missing);
         eprintln!("wattline: {}; using the slow reference", missing.unwrap_or("no xnnpack"));
         return Ok("reference");
     };
@@ -34,7 +35,7 @@ pub(super) fn executor(wish: Option<&str>) -> Result<&'static str> {
         },
         None => {
             let names: Vec<_> = known.iter().map(|it| it.name).collect();
-            bail!("--executor {wish}: there is {}", names.join(" and "))
+            bail!("--executor {wish}: there is {}", names.join(", "))
         }
     }
 }

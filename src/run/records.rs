@@ -99,7 +99,7 @@ fn component(target: &Target, lane: &Lane) -> ComponentRecord {
         Work::Npu { traffic, .. } => {
             Some(StandInRecord { moves_bytes: traffic.is_some(), behind: None })
         }
-        Work::Emulated(_) | Work::Cpus { .. } => None,
+        Work::Emulated(_) | Work::Cpus { .. } | Work::Gpu { .. } => None,
     };
     // What a rail reads while an emulator stands in for a component is of the emulator.
     let rails = match &stand_in {
@@ -112,14 +112,14 @@ fn component(target: &Target, lane: &Lane) -> ComponentRecord {
         executor: lane.executor.clone(),
         rails: rails.into_iter().map(str::to_owned).collect(),
         threads: match lane.work {
-            Work::Emulated(_) | Work::Npu { .. } => None,
+            Work::Emulated(_) | Work::Gpu { .. } | Work::Npu { .. } => None,
             Work::Cpus { threads, .. } => u32::try_from(threads).ok(),
         },
         peak_flops_per_s: component.peak_rate().map(|peak| peak.flops_per_s()),
         bandwidth_bytes_per_s: component.bandwidth.map(|known| known.bytes_per_s()),
         provenance: match lane.work {
             Work::Emulated(_) | Work::Npu { .. } => Provenance::Emulated,
-            Work::Cpus { .. } => Provenance::Measured,
+            Work::Cpus { .. } | Work::Gpu { .. } => Provenance::Measured,
         },
         stand_in,
     }

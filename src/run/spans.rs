@@ -4,7 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use wattline_trace::rows::{ALL_COMPONENTS, SpanKind, SpanRow};
+use wattline_agent::Recorder;
+use wattline_trace::rows::{ALL_COMPONENTS, EventKind, SpanKind, SpanRow};
 use wattline_trace::{Name, TableWriter, WriteError};
 
 use super::lane::{Lane, Layer};
@@ -28,6 +29,7 @@ pub(super) struct RunSpans {
     parent: Option<u64>,
     sum: Option<Sum>,
     layer_ns: Vec<u64>,
+    clock_error_ns: u64,
     ended: bool,
 }
 
@@ -52,6 +54,7 @@ impl RunSpans {
             parent,
             sum: None,
             layer_ns: vec![0; lane.layers.len()],
+            clock_error_ns: 0,
             ended: false,
         }
     }
@@ -111,6 +114,22 @@ impl RunSpans {
         let image = Sum { start_ns, end_ns, images: 1, flops, bytes_theoretical: bytes };
         self.sum = Some(self.sum.map_or(image, |sum| sum.and(image)));
         Ok(())
+    }
+
+    /// The layers of an image were timed by a clock that may be so far off the run's.
+    pub(super) fn off_by_at_most(&mut self, clock_error_ns: u64) {
+        self.clock_error_ns = self.clock_error_ns.max(clock_error_ns);
+    }
+
+    /// Notes how far a device's clock may have been off the run's, if it has one of its own.
+    pub(super) fn note_clock_error(&self, recorder: &Recorder) {
+        if self.clock_error_ns > 0 {
+            let detail = format!(
+                "layers are timed by the device's clock, which is off the run's by at most {:.1} us",
+                self.clock_error_ns as f64 / 1e3
+            );
+            recorder.note(EventKind::Note, &self.component, &detail);
+        }
     }
 
     /// Writes the run's own span, if any image ran. Answers what they came to.

@@ -11,7 +11,7 @@ fn what_is_unknown_is_named_with_what_is_known() {
         (format!("{RUN} --board emulated:rpi5 --on cpu"), ["\"rpi5\"", "exynos5422, kirin970"]),
         (format!("{RUN} --board emulated:exynos5422 --on npu"), ["--on npu", "a15, a7, gpu"]),
         (format!("{RUN} --board emulated:exynos5422 --on a15,a7,a15"), ["names a15", "twice"]),
-        (format!("{RUN} --board host --on gpu"), ["--on gpu", "host has cpu"]),
+        (format!("{RUN} --board host --on npu"), ["--on npu", "host has cpu"]),
         (format!("{RUN} --board emulated:host --on cpu"), ["emulated:host", "FILE.toml"]),
         (format!("{RUN} --board missing.toml --on cpu"), ["missing.toml", "No such file"]),
         (format!("{RUN} --board host --on cpu --clock virtual"), ["--clock virtual", "emulated"]),

@@ -45,5 +45,6 @@ pub(super) fn tell(
     layers.clear();
     layers.extend(completion.layers.iter().map(|layer| (layer.start_ns, layer.end_ns)));
     let image = &completion.image;
-    watcher.ran(job, &Timing { start_ns: image.start_ns, end_ns: image.end_ns, layers });
+    let (start_ns, end_ns) = (image.start_ns, image.end_ns);
+    watcher.ran(job, &Timing { start_ns, end_ns, layers, clock_error_ns: 0 });
 }

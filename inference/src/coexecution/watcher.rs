@@ -11,6 +11,8 @@ pub struct Timing<'a> {
     pub end_ns: u64,
     /// First and last instant of each layer of the job, in order.
     pub layers: &'a [(u64, u64)],
+    /// How far those of layers may be off that clock, in ns: a device may have one of its own.
+    pub clock_error_ns: u64,
 }
 
 /// Hears of every job that one component has run, also of one whose result nobody wants any more.

@@ -3,9 +3,9 @@
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ptr::NonNull;
 
-use super::plan::{LINE, Placement, Plan};
 use crate::executor::ExecutorError;
 use crate::graph::Shape;
+use crate::plan::{LINE, Placement, Plan};
 
 /// A block of values, zero at first, aligned to cache lines.
 ///

@@ -24,7 +24,6 @@ mod ffi;
 mod implicit_gemm;
 mod kernels;
 mod operator;
-mod plan;
 mod quantised;
 mod thread_pool;
 
@@ -33,10 +32,10 @@ use crate::cost::ElementType;
 use crate::executor::{Executor, ExecutorError, LayerObserver, check_input};
 use crate::graph::{AveragePool, Extent, Graph, Layer, LocalResponseNorm, Operator, Shape};
 use crate::npu::half;
+use crate::plan::Plan;
 use crate::tensor::Tensor;
 use arena::{Arena, Pixels};
 use operator::Site;
-use plan::Plan;
 use thread_pool::ThreadPool;
 
 /// Runs a network on XNNPACK's operators.
@@ -106,7 +105,7 @@ impl Xnnpack {
     ) -> Result<Self, ExecutorError> {
         operator::initialize()?;
         let pool = ThreadPool::new(threads)?;
-        let plan = Plan::new(graph);
+        let plan = Plan::new(graph, ffi::EXTRA_BYTES / size_of::<f32>());
         let arena = Arena::new(&plan)?;
         let pixels = |tensor| arena.pixels(plan.placement(tensor), graph.shape(tensor));
         let steps = graph

@@ -88,7 +88,12 @@ impl Engine for ExecutorEngine {
         self.layers.0.clear();
         let start_ns = monotonic_ns();
         let output = self.executor.run(input, &mut self.layers)?;
-        let timing = Timing { start_ns, end_ns: monotonic_ns(), layers: &self.layers.0 };
+        let timing = Timing {
+            start_ns,
+            end_ns: monotonic_ns(),
+            layers: &self.layers.0,
+            clock_error_ns: self.executor.clock_error_ns(),
+        };
         self.watcher.ran(job, &timing);
         Ok(Ran { output: Some(output), joules: None })
     }

@@ -5,28 +5,27 @@
 //! layer and readers can work with such strides; the concatenation then has nothing to do. And
 //! tensors that are never alive at the same time share memory.
 
-use super::ffi::EXTRA_BYTES;
 use crate::graph::{Graph, Layer, Operator, TensorId};
 
 /// Values in a cache line of 64 bytes, to which every buffer is aligned.
-pub(super) const LINE: usize = 16;
+pub(crate) const LINE: usize = 16;
 
 /// Where a tensor lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Placement {
+pub(crate) struct Placement {
     /// Values before it in the block.
-    pub(super) offset: usize,
+    pub(crate) offset: usize,
     /// Values, or steps, from one pixel to the next; the tensor's channels lie at the start of each.
-    pub(super) stride: usize,
+    pub(crate) stride: usize,
 }
 
 /// Where all tensors of a graph lie.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     /// One for each tensor.
-    pub(super) placements: Vec<Placement>,
+    pub(crate) placements: Vec<Placement>,
     /// Values in the block.
-    pub(super) len: usize,
+    pub(crate) len: usize,
 }
 
 /// A buffer to be placed: a tensor, with those that are written into it.
@@ -41,10 +40,11 @@ struct Buffer {
 }
 
 impl Plan {
-    pub(super) fn new(graph: &Graph) -> Self {
+    /// A plan for `graph`, with room for reads of `beyond` values after each tensor.
+    pub(crate) fn new(graph: &Graph, beyond: usize) -> Self {
         let homes = homes(graph);
         let mut buffers = buffers(graph, &homes);
-        let len = place(&mut buffers);
+        let len = place(&mut buffers, beyond);
 
         let mut placements = vec![Placement::default(); graph.tensors().len()];
         for buffer in &buffers {
@@ -60,7 +60,7 @@ impl Plan {
         Self { placements, len }
     }
 
-    pub(super) fn placement(&self, tensor: TensorId) -> Placement {
+    pub(crate) fn placement(&self, tensor: TensorId) -> Placement {
         self.placements[tensor.index()]
     }
 }
@@ -149,11 +149,9 @@ fn buffers(graph: &Graph, homes: &[Option<Home>]) -> Vec<Buffer> {
 
 /// Gives each buffer an offset, the largest first, at the lowest place where nothing alive at the
 /// same time lies; the length of the whole.
-fn place(buffers: &mut [Buffer]) -> usize {
+fn place(buffers: &mut [Buffer], beyond: usize) -> usize {
     buffers.sort_by_key(|buffer| (std::cmp::Reverse(buffer.len), buffer.tensor));
-    // Room for reads beyond the end, to the next line.
-    let room =
-        |buffer: &Buffer| (buffer.len + EXTRA_BYTES / size_of::<f32>()).next_multiple_of(LINE);
+    let room = |buffer: &Buffer| (buffer.len + beyond).next_multiple_of(LINE);
     let mut len = 0;
     for index in 0..buffers.len() {
         let (placed, rest) = buffers.split_at_mut(index);
@@ -183,7 +181,7 @@ mod tests {
     fn memory_is_shared_by_tensors_that_do_not_meet() {
         for name in zoo::names() {
             let graph = zoo::graph_structure(name).unwrap();
-            let plan = Plan::new(&graph);
+            let plan = Plan::new(&graph, 4);
             let all: usize = graph.tensors().iter().map(|tensor| tensor.shape.elements()).sum();
             assert!(plan.len * 2 < all, "{name}: {} of {all} values", plan.len);
         }
@@ -194,7 +192,7 @@ mod tests {
         for name in zoo::names() {
             let graph = zoo::graph_structure(name).unwrap();
             let mut buffers = buffers(&graph, &homes(&graph));
-            let len = place(&mut buffers);
+            let len = place(&mut buffers, 4);
             for (index, one) in buffers.iter().enumerate() {
                 assert!(one.offset % LINE == 0 && one.offset + one.len + 4 <= len);
                 for other in &buffers[..index] {
@@ -210,7 +208,7 @@ mod tests {
     #[test]
     fn the_parts_of_a_joined_tensor_lie_side_by_side() {
         let graph = zoo::graph_structure("squeezenet").unwrap();
-        let plan = Plan::new(&graph);
+        let plan = Plan::new(&graph, 4);
         let concat =
             graph.layers().iter().find(|layer| layer.operator == Operator::Concat).unwrap();
         let joined = plan.placement(concat.output);

@@ -1,0 +1,299 @@
+//! The GPU executor: OpenCL C 1.2 kernels of our own, layer by layer, FP32 or FP16.
+//!
+//! Everything that does not depend on the image is done when the executor is made: the kernels are
+//! built for the device, weights are packed and uploaded, tensors laid out in one block that those
+//! share which are not alive together, and every kernel bound to its arguments. A run uploads an
+//! image, queues all layers and downloads the result.
+//!
+//! The library is loaded when it is first asked for ([`OpenClError`] says what to install where
+//! there is none). Any device with OpenCL 1.2 will do; see [`devices`] and [`DeviceChoice`]. How
+//! kernels are cut to a device's registers, and how work is cut into items, depends on its kind:
+//! a CPU, which PoCL makes a device of, runs few long work items one after another on each core,
+//! and a GPU many short ones. No kernel uses local memory, which is ordinary memory on Mali and on
+//! CPUs.
+//!
+//! # Arithmetic
+//!
+//! - **FP32**: sums in FP32, in another order than the reference's.
+//! - **FP16** (`cl_khr_fp16`): values and weights between layers are FP16. A convolution sums up to
+//!   32 products in FP16 and those sums in FP32; the other layers compute in FP32. A result that is
+//!   not finite is an error.
+//!
+//! # Times
+//!
+//! A layer starts when its first command starts and ends when its last command ends, both by the
+//! device's clock (`CL_PROFILING_COMMAND_START`, `_END`), converted to CLOCK_MONOTONIC: see
+//! [`OpenCl::clock_error_ns`]. A layer without commands, such as a concatenation whose parts were
+//! written in place, starts and ends where the one before it ends. Uploading the image, turning it
+//! from planes to pixels, and the way back are part of a run and of no layer.
+
+mod arguments;
+mod clock;
+mod convolution;
+mod device;
+mod error;
+mod layers;
+mod library;
+mod program;
+mod queue;
+mod site;
+
+use opencl3::event::Event;
+
+pub use device::{Device, DeviceChoice, DeviceKind, choose, devices};
+pub use error::OpenClError;
+pub(crate) use library::missing;
+
+use crate::clock::monotonic_ns;
+use crate::cost::ElementType;
+use crate::executor::{Executor, ExecutorError, LayerObserver, check_input};
+use crate::graph::{Graph, Layer, Operator};
+use crate::plan::Plan;
+use crate::tensor::Tensor;
+use arguments::{Argument, Memory, TensorArgument};
+use clock::{Conversion, DeviceClock, device_times};
+use program::{Kernels, MOST_LANES, Tiling};
+use queue::{Command, Queue};
+use site::Site;
+
+/// The executor's name.
+pub const NAME: &str = "opencl";
+
+/// How to run a network.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The device.
+    pub device: DeviceChoice,
+    /// What values and weights are stored as.
+    pub storage: ElementType,
+}
+
+/// Runs a network on an OpenCL device.
+#[derive(Debug)]
+pub struct OpenCl {
+    graph: Graph,
+    device: Device,
+    storage: ElementType,
+    steps: Vec<Step>,
+    upload: Command,
+    download: Command,
+    clock: DeviceClock,
+    clock_error_ns: u64,
+    // What the commands point to, and what runs them; fields are dropped in this order.
+    planes: Memory,
+    _arena: Memory,
+    _scratch: Memory,
+    queue: Queue,
+}
+
+/// The commands of one layer, and the constants that they read.
+#[derive(Debug, Default)]
+struct Step {
+    commands: Vec<Command>,
+    #[expect(dead_code, reason = "kept for the commands, which point to them")]
+    constants: Vec<Memory>,
+}
+
+impl Step {
+    fn of(command: Command) -> Self {
+        Self { commands: vec![command], constants: Vec::new() }
+    }
+}
+
+impl OpenCl {
+    /// An executor of `graph` as `options` say.
+    ///
+    /// It keeps packed copies of the weights on the device, beside the graph's own.
+    ///
+    /// # Errors
+    ///
+    /// [`ExecutorError::OpenCl`] when there is no OpenCL, no such device, or the device lacks FP16
+    /// or refuses a kernel; other [`ExecutorError`]s when the graph is structure alone or its
+    /// weights are beyond FP16.
+    pub fn new(graph: &Graph, options: &Options) -> Result<Self, ExecutorError> {
+        let device = choose(&options.device)?;
+        let storage = options.storage;
+        if storage == ElementType::F16 && !device.fp16 {
+            return Err(OpenClError::NoFp16 { device: device.to_string() }.into());
+        }
+        let queue = Queue::new(&device)?;
+        let tiling = Tiling::of(&device, storage);
+        let kernels = Kernels::build(queue.context(), &device, tiling, storage)?;
+        let clock = DeviceClock::new(&kernels, &queue)?;
+
+        let plan = Plan::new(graph, MOST_LANES);
+        let arena = activations(plan.len, storage, "what lies between layers", &queue)?;
+        let scratch = activations(scratch_len(graph), storage, "a padded image", &queue)?;
+        let planes_len = graph.input_shape().elements().max(graph.output_shape().elements());
+        let planes = activations(planes_len, ElementType::F32, "the image", &queue)?;
+
+        let tensor = |id| {
+            let mut placement = plan.placement(id);
+            // Room for vectors that start before a tensor.
+            placement.offset += MOST_LANES;
+            TensorArgument::new(graph.shape(id), placement)
+        };
+        let site = Site {
+            layer: "",
+            device: &device,
+            queue: &queue,
+            kernels: &kernels,
+            tiling,
+            storage,
+            arena: &arena,
+            scratch: &scratch,
+        };
+        let mut steps = Vec::with_capacity(graph.layers().len());
+        for layer in graph.layers() {
+            let inputs: Vec<_> = layer.inputs.iter().map(|&input| tensor(input)).collect();
+            let site = Site { layer: &layer.name, ..site };
+            steps.push(layers::step(layer, &inputs, tensor(layer.output), &site)?);
+        }
+        let (pixels, planes_argument) = (Argument::Memory(&arena), Argument::Memory(&planes));
+        let (input, output) = (tensor(graph.input()), tensor(graph.output()));
+        let (share, range) = site.spread(input);
+        let upload = [planes_argument, pixels, Argument::Tensor(input), share];
+        let upload = site.command("to_pixels", &upload, range)?;
+        let (share, range) = site.spread(output);
+        let download = [pixels, Argument::Tensor(output), planes_argument, share];
+        let download = site.command("to_planes", &download, range)?;
+        // Constants have arrived, and the graph's own may go.
+        queue.finish()?;
+        Ok(Self {
+            graph: graph.clone(),
+            device,
+            storage,
+            steps,
+            upload,
+            download,
+            clock,
+            clock_error_ns: 0,
+            planes,
+            _arena: arena,
+            _scratch: scratch,
+            queue,
+        })
+    }
+
+    /// The device that it runs on.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// How far the times of the last image's layers may be off CLOCK_MONOTONIC, ns.
+    ///
+    /// Before and after every image the host reads its clock around a command that does nothing,
+    /// and in between the device's clock is taken to run evenly. The error is half of the wider of
+    /// the two brackets, less the time that the command itself took: a bound, not an estimate, so
+    /// long as the device's own stamps are right.
+    pub fn clock_error_ns(&self) -> u64 {
+        self.clock_error_ns
+    }
+
+    /// Runs `image` and tells when each layer's commands ran.
+    fn compute(&mut self, image: &[f32], result: &mut [f32]) -> Result<Vec<Times>, OpenClError> {
+        let first = self.clock.tick(&self.queue)?;
+        self.queue.write(image, &mut self.planes)?;
+        self.queue.submit(&self.upload)?;
+        let submit = |command: &Command| self.queue.submit(command);
+        let mut layers = Vec::with_capacity(self.steps.len());
+        for step in &self.steps {
+            let events: Vec<Event> = step.commands.iter().map(submit).collect::<Result<_, _>>()?;
+            layers.push(events);
+        }
+        self.queue.submit(&self.download)?;
+        self.queue.flush()?;
+        self.queue.read(&self.planes, result)?;
+        let conversion = Conversion::between(first, self.clock.tick(&self.queue)?);
+        self.clock_error_ns = conversion.error_ns();
+        layers.iter().map(|events| times(events, &conversion)).collect()
+    }
+}
+
+/// When a layer started and ended, by the host's clock; none if it had nothing to do.
+type Times = Option<(u64, u64)>;
+
+fn times(events: &[Event], conversion: &Conversion) -> Result<Times, OpenClError> {
+    let [first, ..] = events else { return Ok(None) };
+    let (start_ns, mut end_ns) = device_times(first)?;
+    for event in &events[1..] {
+        end_ns = end_ns.max(device_times(event)?.1);
+    }
+    Ok(Some((conversion.host_ns(start_ns), conversion.host_ns(end_ns))))
+}
+
+impl Executor for OpenCl {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn clock_error_ns(&self) -> u64 {
+        self.clock_error_ns
+    }
+
+    fn run(
+        &mut self,
+        input: &Tensor,
+        observer: &mut dyn LayerObserver,
+    ) -> Result<Tensor, ExecutorError> {
+        check_input(&self.graph, input)?;
+        let run_start_ns = monotonic_ns();
+        let mut values = vec![0.0; self.graph.output_shape().elements()];
+        let layers = self.compute(input.values(), &mut values)?;
+        if values.iter().any(|value| !value.is_finite()) {
+            let layer = self.graph.layers().last().map_or("", |layer| &layer.name).to_owned();
+            return Err(match self.storage {
+                ElementType::F16 => ExecutorError::BeyondFp16 { what: "outputs", layer },
+                ElementType::F32 => ExecutorError::NonFiniteOutput { layer },
+            });
+        }
+        let run_end_ns = monotonic_ns();
+        // What the conversion may be off must not put layers out of order or out of the run.
+        let mut earliest_ns = run_start_ns;
+        for (index, times) in layers.into_iter().enumerate() {
+            let (start_ns, end_ns) = times.unwrap_or((earliest_ns, earliest_ns));
+            let start_ns = start_ns.clamp(earliest_ns, run_end_ns);
+            let end_ns = end_ns.clamp(start_ns, run_end_ns);
+            observer.layer(index, start_ns, end_ns);
+            earliest_ns = end_ns;
+        }
+        Ok(Tensor::of_checked(self.graph.output_shape(), values))
+    }
+}
+
+/// Values that some layer needs for itself alone.
+fn scratch_len(graph: &Graph) -> usize {
+    let len = |layer: &Layer| match &layer.operator {
+        Operator::Conv2d(conv) => convolution::scratch_len(conv, graph.shape(layer.inputs[0])),
+        _ => 0,
+    };
+    graph.layers().iter().map(len).max().unwrap_or(0)
+}
+
+/// Memory for `len` values between layers of `storage`, with room for vectors on either side.
+fn activations(
+    len: usize,
+    storage: ElementType,
+    what: &str,
+    queue: &Queue,
+) -> Result<Memory, OpenClError> {
+    let len = len + 2 * MOST_LANES;
+    if i32::try_from(len).is_err() {
+        return Err(OpenClError::TooLarge { what: what.to_owned() });
+    }
+    queue.memory(len * storage.bytes() as usize)
+}
+
+/// The device that tests run on. Where there is none they say so and are skipped, but for CI,
+/// where that is a failure.
+#[cfg(test)]
+fn test_device() -> Option<Device> {
+    match choose(&DeviceChoice::Best) {
+        Ok(device) => Some(device),
+        Err(error) if std::env::var_os("CI").is_some() => panic!("in CI: {error}"),
+        Err(error) => {
+            eprintln!("SKIPPED, nothing was tested: {error}");
+            None
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The OpenCL executor beyond what the suite of every executor asks.
+
+use wattline_inference::cost::ElementType;
+use wattline_inference::executor::{Executor, LayerObserver};
+use wattline_inference::graph::Graph;
+use wattline_inference::opencl::{self, Device, DeviceChoice, OpenCl, Options};
+use wattline_inference::{Model, executor, monotonic_ns, onnx, synthetic_image, zoo};
+
+/// The device that tests run on. Where there is none they say so and are skipped, but for CI,
+/// where that is a failure.
+fn device() -> Option<Device> {
+    match opencl::choose(&DeviceChoice::Best) {
+        Ok(device) => Some(device),
+        Err(error) if std::env::var_os("CI").is_some() => panic!("in CI: {error}"),
+        Err(error) => {
+            eprintln!("SKIPPED, nothing was tested: {error}");
+            None
+        }
+    }
+}
+
+#[test]
+fn a_device_is_chosen_by_kind_position_and_name() {
+    let Some(best) = device() else { return };
+    let devices = opencl::devices().unwrap();
+    assert!(devices.iter().all(|device| best.kind <= device.kind), "{devices:?}");
+    for (index, device) in devices.iter().enumerate() {
+        let chosen = opencl::choose(&DeviceChoice::Index(index)).unwrap();
+        assert_eq!(chosen.to_string(), device.to_string());
+    }
+    let name = DeviceChoice::Name(best.name.to_uppercase());
+    assert_eq!(opencl::choose(&name).unwrap().name, best.name);
+    for wish in [DeviceChoice::Index(99), DeviceChoice::Name("abacus".to_owned())] {
+        let error = opencl::choose(&wish).unwrap_err().to_string();
+        assert!(error.contains(&best.to_string()), "{error}");
+        assert!(error.contains("99") || error.contains("abacus"), "{error}");
+    }
+}
+
+/// The largest error relative to the largest value of the reference's result.
+fn error(graph: &Graph, storage: ElementType) -> f32 {
+    let image = synthetic_image(graph.input_shape(), 5, 0).unwrap();
+    let expected = executor::open("reference", graph, 1).unwrap().run(&image, &mut ()).unwrap();
+    let options = Options { storage, ..Options::default() };
+    let actual = OpenCl::new(graph, &options).unwrap().run(&image, &mut ()).unwrap();
+    let largest = expected.values().iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+    let errors = actual.values().iter().zip(expected.values()).map(|(one, two)| (one - two).abs());
+    errors.fold(0.0_f32, f32::max) / largest
+}
+
+#[test]
+fn fp16_is_close_or_refused_in_words() {
+    let Some(device) = device() else { return };
+    if !device.fp16 {
+        let graph = zoo::graph_at("squeezenet", 64, 1).unwrap();
+        let options = Options { storage: ElementType::F16, ..Options::default() };
+        let refusal = OpenCl::new(&graph, &options).unwrap_err().to_string();
+        assert!(refusal.contains("cl_khr_fp16") && refusal.contains(&device.name), "{refusal}");
+        eprintln!("SKIPPED, FP16's numbers are not tested: {refusal}");
+        return;
+    }
+    for name in zoo::names() {
+        let error = error(&zoo::graph_at(name, 115, 1).unwrap(), ElementType::F16);
+        assert!(error <= 1e-2, "{name}: {error:.1e} of the range");
+    }
+}
+
+#[test]
+fn a_file_of_odd_sizes() {
+    if device().is_none() {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("odd.onnx");
+    for (name, side) in [("googlenet", 101), ("mobilenet", 77), ("resnet50", 67)] {
+        let bytes = onnx::write(&zoo::graph_at(name, side, 3).unwrap()).unwrap();
+        std::fs::write(&path, bytes).unwrap();
+        let model = Model::from_file(&path).unwrap();
+        let error = error(&model.graph, ElementType::F32);
+        assert!(error <= 1e-4, "{name} at {side}: {error:.1e} of the range");
+    }
+}
+
+#[derive(Default)]
+struct Heard(Vec<(u64, u64)>);
+
+impl LayerObserver for Heard {
+    fn layer(&mut self, _index: usize, start_ns: u64, end_ns: u64) {
+        self.0.push((start_ns, end_ns));
+    }
+}
+
+#[test]
+fn layers_lie_within_their_image_and_its_clock_has_a_bound() {
+    if device().is_none() {
+        return;
+    }
+    let graph = zoo::graph("squeezenet", 1).unwrap();
+    let mut executor = OpenCl::new(&graph, &Options::default()).unwrap();
+    let image = synthetic_image(graph.input_shape(), 1, 0).unwrap();
+    for _ in 0..5 {
+        let mut heard = Heard::default();
+        let start_ns = monotonic_ns();
+        executor.run(&image, &mut heard).unwrap();
+        let end_ns = monotonic_ns();
+        assert_eq!(heard.0.len(), graph.layers().len());
+        assert!(heard.0.first().unwrap().0 >= start_ns && heard.0.last().unwrap().1 <= end_ns);
+        assert!(heard.0.windows(2).all(|pair| pair[0].1 <= pair[1].0), "{:?}", heard.0);
+        let busy_ns: u64 = heard.0.iter().map(|(start_ns, end_ns)| end_ns - start_ns).sum();
+        assert!(busy_ns > 0 && busy_ns <= end_ns - start_ns);
+        assert!(executor.clock_error_ns() > 0 && executor.clock_error_ns() < end_ns - start_ns);
+    }
+}
+
+/// Pages that this process has in memory.
+fn resident_pages() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap();
+    text.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn opening_and_closing_leaks_nothing() {
+    if device().is_none() {
+        return;
+    }
+    let graph = zoo::graph_at("squeezenet", 64, 1).unwrap();
+    let image = synthetic_image(graph.input_shape(), 1, 0).unwrap();
+    let open_and_close = |times| {
+        for _ in 0..times {
+            let mut executor = OpenCl::new(&graph, &Options::default()).unwrap();
+            executor.run(&image, &mut ()).unwrap();
+        }
+    };
+    open_and_close(10);
+    let before = resident_pages();
+    open_and_close(50);
+    let grown = resident_pages().saturating_sub(before);
+    // An executor holds some 7 MB, 1700 pages: none of the fifty was kept.
+    assert!(grown < 1700, "{grown} pages more after fifty executors");
+}
