@@ -16,6 +16,7 @@
 
 mod agent_cost;
 mod bundle;
+mod coexecution;
 mod conservation;
 mod error;
 mod events;
@@ -37,9 +38,11 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 pub use error::AnalysisError;
+pub use files::write_summary;
 pub use refusal::Refusal;
 pub use results::{
-    AgentCost, ConservationRow, EnergyRow, ImageRow, RailRole, SummaryRow, TruthColumns, Verdict,
+    AgentCost, ConservationRow, EnergyRow, ImageRow, RailRole, Split, SummaryRow, TruthColumns,
+    Verdict,
 };
 
 /// What to analyse beyond the usual.
