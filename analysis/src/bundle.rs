@@ -130,8 +130,9 @@ fn warn_of_frames(
              not known",
             frames::FILE
         )),
-        Some(stray) if stray > 0 => warnings
-            .push(format!("{stray} rows of {} belong to no co-execution", frames::FILE)),
+        Some(stray) if stray > 0 => {
+            warnings.push(format!("{stray} rows of {} belong to no co-execution", frames::FILE))
+        }
         _ => {}
     }
     let Some(record) = &manifest.coexecution else { return };

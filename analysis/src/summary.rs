@@ -258,11 +258,7 @@ fn remarks_on_solo(run: &Run) -> Vec<String> {
 }
 
 /// Where spans and deliveries differ, joules are of what ran, and images of what was delivered.
-fn remarks_on_all(
-    recording: &Recording<'_>,
-    together: &Coexecution,
-    work: &Work,
-) -> Vec<String> {
+fn remarks_on_all(recording: &Recording<'_>, together: &Coexecution, work: &Work) -> Vec<String> {
     let Some(frames) = &recording.frames else { return vec![] };
     let runs = &recording.spans.runs;
     let delivered = frames.of(&runs[together.all]);

@@ -379,15 +379,15 @@ proptest! {
     /// Any bytes anywhere, any cut: an answer, and numbers only where they are finite.
     #[test]
     fn damage_never_panics(
-        file in prop::sample::select(vec!["power.csv", "spans.csv", "traffic.csv", "agent.csv", "events.csv", "truth.csv", "manifest.json"]),
+        file in prop::sample::select(vec!["power.csv", "spans.csv", "traffic.csv", "agent.csv", "events.csv", "truth.csv", "frames.csv", "manifest.json"]),
         damage in prop::collection::vec((any::<prop::sample::Index>(), prop_oneof![any::<u8>(), b'0'..=b'9']), 0..6),
         cut in prop::option::of(any::<prop::sample::Index>()),
         check_truth: bool,
     ) {
         let directory = tempfile::tempdir().unwrap();
-        let mut scene = Scene::usual(140_000_000, 7);
+        let mut scene = Scene::together(140_000_000, 7);
         scene.jobs.iter_mut().for_each(|job| job.images = 5);
-        scene.tables().write(directory.path(), Outcome::Completed);
+        scene.tables_together().write(directory.path(), Outcome::Completed);
         let path = directory.path().join(file);
         let mut bytes = fs::read(&path).unwrap();
         for (index, byte) in damage {
@@ -400,7 +400,7 @@ proptest! {
         fs::write(&path, bytes).unwrap();
         if let Ok(analysis) = analyze(&[directory.path().to_owned()], &Options { check_truth }) {
             for row in &analysis.summary {
-                let cells = [row.images_per_s, row.joules_per_image, row.joules_per_image_ci95, row.images_per_joule, row.gop_per_s, row.oi_empirical, row.oi_theoretical, row.dram_bytes_per_image];
+                let cells = [row.images_per_s, row.joules_per_image, row.joules_per_image_ci95, row.images_per_joule, row.gop_per_s, row.oi_empirical, row.oi_theoretical, row.dram_bytes_per_image, row.frames_pct, row.latency_p50_ms, row.gain_pct, row.efficiency_solo, row.efficiency_oracle, row.images_per_joule_gain_pct];
                 prop_assert!(cells.iter().flatten().all(|value| value.is_finite()), "{row:?}");
             }
             prop_assert!(!analysis.table().is_empty());

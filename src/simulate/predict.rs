@@ -139,7 +139,8 @@ impl Lane<'_> {
             .iter()
             .map(|layer| (layer.end_ns - layer.start_ns) as f64 * 1e-9)
             .collect();
-        Profile::new(self.component.name(), seconds.iter().sum(), self.joules()).with_layers(&seconds)
+        Profile::new(self.component.name(), seconds.iter().sum(), self.joules())
+            .with_layers(&seconds)
     }
 }
 
@@ -162,7 +163,12 @@ fn rows(
     lanes: &[Lane<'_>],
     report: &Report,
 ) -> Vec<SummaryRow> {
-    let row = |component: &str, alone: &Lane<'_>, images: u64, work: f64, spent: (f64, f64), theory: u64| {
+    let row = |component: &str,
+               alone: &Lane<'_>,
+               images: u64,
+               work: f64,
+               spent: (f64, f64),
+               theory: u64| {
         let (joules, bytes) = spent;
         let flops = graph_cost(graph, ElementType::F32).flops as f64;
         let images_per_s = work / report.makespan_s;

@@ -85,9 +85,8 @@ impl Frames {
 
     /// The rows that belong to none of some co-executions.
     pub(crate) fn outside<'a>(&self, all: impl Iterator<Item = &'a Run> + Clone) -> usize {
-        let inside = |frame: &&Frame| {
-            all.clone().any(|run| (run.start..=run.end).contains(&frame.start))
-        };
+        let inside =
+            |frame: &&Frame| all.clone().any(|run| (run.start..=run.end).contains(&frame.start));
         self.0.len() - self.0.iter().filter(inside).count()
     }
 }

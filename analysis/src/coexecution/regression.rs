@@ -48,10 +48,7 @@ pub(crate) struct Watts {
 ///
 /// # Errors
 /// If `power.csv` cannot be read.
-pub(crate) fn read(
-    bundle: &BundleReader,
-    spans: &Spans,
-) -> Result<Vec<Vec<Sums>>, AnalysisError> {
+pub(crate) fn read(bundle: &BundleReader, spans: &Spans) -> Result<Vec<Vec<Sums>>, AnalysisError> {
     let rails = &bundle.manifest().rails;
     let busy: Vec<Vec<Busy>> = spans
         .coexecutions
@@ -126,15 +123,14 @@ impl Sums {
         }
         let fit = descend(&products, &right);
         let readings = self.readings as f64;
-        let squares =
-            self.watts_squared - 2.0 * idle * self.watts + readings * idle * idle;
+        let squares = self.watts_squared - 2.0 * idle * self.watts + readings * idle * idle;
         let explained: f64 = fit.iter().zip(&right).map(|(p, r)| p * r).sum();
         // At the optimum of a constrained fit Σ p r = Σ p (G p).
         let noise = ((squares - explained) / (readings - unknowns as f64)).max(0.0);
-        let watts = fit.iter().zip(&own).map(|(&watts, own)| Watts {
-            watts,
-            error: (noise * correlation / own).sqrt(),
-        });
+        let watts = fit
+            .iter()
+            .zip(&own)
+            .map(|(&watts, own)| Watts { watts, error: (noise * correlation / own).sqrt() });
         let watts: Vec<Watts> = watts.collect();
         watts.iter().all(|it| it.watts.is_finite() && it.error.is_finite()).then_some(watts)
     }

@@ -65,8 +65,7 @@ pub(super) fn compare(
 }
 
 fn frames_pct(recording: &Recording<'_>, together: &Coexecution, index: usize) -> Option<f64> {
-    let lanes: Vec<&Run> =
-        together.lanes.iter().map(|&lane| &recording.spans.runs[lane]).collect();
+    let lanes: Vec<&Run> = together.lanes.iter().map(|&lane| &recording.spans.runs[lane]).collect();
     let images = images_worth(&lanes);
     let place = together.lanes.iter().position(|&lane| lane == index)?;
     let all: f64 = images.iter().sum();
@@ -74,11 +73,7 @@ fn frames_pct(recording: &Recording<'_>, together: &Coexecution, index: usize) -
 }
 
 /// A component alone: as measured in the same recording, or else as the manifest has it.
-fn alone(
-    recording: &Recording<'_>,
-    lane: &Run,
-    rows: &[Option<SummaryRow>],
-) -> Option<Alone> {
+fn alone(recording: &Recording<'_>, lane: &Run, rows: &[Option<SummaryRow>]) -> Option<Alone> {
     let solo = solo_run(recording, lane).and_then(|solo| rows[solo].as_ref());
     if let Some((row, images_per_s)) = solo.and_then(|row| Some((row, row.images_per_s?))) {
         return Some(Alone { images_per_s, images_per_joule: row.images_per_joule });

@@ -44,10 +44,7 @@ fn true_joules(truth: &Truth, recording: &Recording<'_>, index: usize) -> Result
 }
 
 /// The run itself, or the runs of a co-execution's components that ran anything.
-fn parts<'a>(
-    recording: &'a Recording<'_>,
-    index: usize,
-) -> impl Iterator<Item = (usize, &'a Run)> {
+fn parts<'a>(recording: &'a Recording<'_>, index: usize) -> impl Iterator<Item = (usize, &'a Run)> {
     let runs = &recording.spans.runs;
     let lanes = match (runs[index].part, recording.coexecution(index)) {
         (Part::All(_), Some(together)) => together.lanes.clone(),
