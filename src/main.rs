@@ -2,6 +2,7 @@
 
 mod analyze;
 mod board;
+mod coexecution;
 mod network;
 mod probe;
 mod progress;
@@ -25,6 +26,7 @@ struct Cli {
 const EXAMPLES: &str = "Examples:
   wattline probe                          what this machine can measure, and what is missing
   wattline run --board emulated:exynos5422 --network squeezenet --on a15,a7,gpu --out out/trace
+  wattline run --board emulated:exynos5422 --network squeezenet --on a15,a7,gpu --policy steal-tail --out out/all
   wattline analyze out/trace --out out    joules, bytes and intensities of that run
 
 Exit status: 0 done; 1 failed, and said why; 2 wrong usage; 130 ended early by Ctrl-C, with
@@ -32,7 +34,7 @@ everything up to then recorded.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Runs a network on components, one after another, and records power and traffic
+    /// Runs a network on components, in turn or together, and records power and traffic
     Run(run::Args),
     /// Predicts what co-execution on several components would come to, without running it
     Simulate(simulate::Args),

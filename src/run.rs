@@ -1,12 +1,19 @@
-//! `wattline run`: a network on a board's components, one after another, recorded.
+//! `wattline run`: a network on a board's components, one after another or sharing one stream of
+//! images, recorded.
 
+mod args;
+mod coexecute;
+mod deliveries;
 mod lane;
 mod outputs;
+mod profiles;
 mod records;
+mod spans;
 mod stream;
+mod wish;
 
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -18,74 +25,25 @@ use wattline_board::clock::{Clock, WallClock, attend};
 use wattline_board::description::Component;
 use wattline_board::emulated::EmulatedBoard;
 use wattline_inference::Model;
-use wattline_trace::rows::{EventKind, SpanRow, TruthRow};
+use wattline_trace::rows::{EventKind, FrameRow, SpanRow, TruthRow};
 use wattline_trace::{BundleWriter, ClockKind, Outcome, Provenance};
 
-use crate::progress;
-use crate::target::{BOARD_HELP, Target};
+use crate::target::Target;
+use crate::{coexecution, progress};
+pub(crate) use args::Args;
+use coexecute::coexecute;
 use lane::Lane;
 use stream::{Ended, Stage};
+use wish::Wish;
 
 /// What a shell reports of a program that ended on Ctrl-C.
 const EXIT_INTERRUPTED: u8 = 130;
-
-/// Options of `wattline run`.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "Example:
-  wattline run --board emulated:exynos5422 --network squeezenet --on a15,a7,gpu --images 20 --out out/trace
-
-On an emulated board outputs are really computed, once for each distinct input and before the
-timed part; times, joules and bytes are the board model's, and are called emulated everywhere.")]
-pub(crate) struct Args {
-    #[arg(long, help = BOARD_HELP)]
-    board: Option<String>,
-    /// One of `wattline network list`, or a path ending in .onnx
-    #[arg(long)]
-    network: String,
-    /// Components, separated by commas; see `wattline board show`
-    #[arg(long = "on", value_name = "COMPONENT", value_delimiter = ',', required = true)]
-    components: Vec<String>,
-    /// Images on each component
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
-    images: u64,
-    /// The directory to write the run bundle to
-    #[arg(long, value_name = "DIR")]
-    out: PathBuf,
-    /// Replace a bundle that is already there
-    #[arg(long)]
-    overwrite: bool,
-    /// The clock: `virtual` writes an emulated board's bundle without waiting
-    #[arg(long, default_value = "wall", value_parser = ["wall", "virtual"])]
-    clock: String,
-    /// Seed of weights, synthetic images and emulated noise
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Readings of each rail and counter a second
-    #[arg(long, value_name = "HZ", default_value_t = 450.0)]
-    rate: f64,
-    /// Averaging window to ask of INA2xx sensors, ms
-    #[arg(long, value_name = "MS", default_value_t = 2)]
-    update_interval: u32,
-    /// Idle time before and after each component, from which idle power is known, seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 1.0, value_parser = seconds)]
-    idle: f64,
-    /// What computes on CPUs: xnnpack or reference; without it the fastest there is
-    #[arg(long)]
-    executor: Option<String>,
-}
-
-fn seconds(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(value) if (0.0..=3600.0).contains(&value) => Ok(value),
-        _ => Err("expected 0 to 3600 seconds".to_owned()),
-    }
-}
 
 /// The board a run takes place on.
 #[derive(Debug)]
 enum Scene {
     Machine(Arc<dyn Clock>),
-    Emulated(Box<EmulatedBoard>),
+    Emulated(Arc<EmulatedBoard>),
 }
 
 impl Scene {
@@ -126,6 +84,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let model = Model::open(&args.network, args.seed)?;
     let executor = outputs::executor(args.executor.as_deref())?;
     let prepared = lane::prepare(&target, &components, &model, executor)?;
+    let mut wish = Wish::of(args, &target, &model, &prepared)?;
     BundleWriter::claim(&args.out, args.overwrite)?;
     let model_record = records::model(&model, &args.network, args.seed);
     let (images, note) =
@@ -135,7 +94,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         // Nothing of an emulated board takes root.
         give_up_root(&args.out);
         let board = EmulatedBoard::start(target.description.clone(), clock, args.seed)?;
-        Scene::Emulated(Box::new(board))
+        Scene::Emulated(Arc::new(board))
     } else {
         Scene::Machine(Arc::new(WallClock))
     };
@@ -151,6 +110,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         eprintln!("wattline: no power sensor here: times and traffic are recorded, joules are not");
     }
     let mut manifest = records::manifest(args, &target, scene.clock(), &prepared, model_record);
+    manifest.coexecution = wish.as_ref().map(Wish::record);
     manifest.rails = inventory.rail_records(scene.provenance());
     manifest.counters = inventory.counter_records(args.rate, scene.provenance());
     let bundle = BundleWriter::create(&args.out, &manifest, args.overwrite)?;
@@ -163,18 +123,28 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     records::adopt_only_rail(&mut manifest, &target);
     recorder.note(EventKind::Note, "outputs", &note);
 
-    let bar = progress::bar("recording", args.images * prepared.len() as u64);
+    let solo_images = wish.as_ref().map_or(args.images, |wish| wish.solo);
+    let shared_images = wish.as_ref().map_or(0, |_| args.images);
+    let bar = progress::bar("recording", solo_images * prepared.len() as u64 + shared_images);
     let stage = Stage {
         scene: &scene,
         recorder: &recorder,
         spans: bundle.table::<SpanRow>()?,
         network: manifest.models[0].name.as_str().into(),
-        images: args.images,
-        inputs: &images,
+        images: solo_images,
+        inputs: images.into(),
         idle_s: args.idle,
         bar: bar.clone(),
     };
-    let ended = stage.play(prepared);
+    let mut shared = None;
+    let ended = stage.play(&prepared).and_then(|solos| {
+        if let Some(wish) = wish.as_mut().filter(|_| !stage.over()) {
+            let frames = bundle.table::<FrameRow>()?;
+            shared = coexecute(&stage, &prepared, wish, &solos, frames, &mut manifest)?;
+            stage.idle();
+        }
+        Ok(stage.ended())
+    });
     bar.finish_and_clear();
     if let Scene::Emulated(board) = &scene {
         note_lag(board, &recorder);
@@ -202,7 +172,18 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     finished?;
     let interrupted = outcome == Outcome::Interrupted;
     let what = if interrupted { "interrupted; recorded so far" } else { "recorded" };
-    println!("{what}: {}   next: wattline analyze {0} --out DIR", args.out.display());
+    let next = format!("{what}: {}   next: wattline analyze {0} --out DIR", args.out.display());
+    match &shared {
+        Some(report) if args.json => {
+            eprintln!("{next}");
+            println!("{}", serde_json::to_string_pretty(&coexecution::rows(report))?);
+        }
+        Some(report) => {
+            let emulated = matches!(scene, Scene::Emulated(_));
+            println!("{}{next}", coexecution::human(report, emulated));
+        }
+        None => println!("{next}"),
+    }
     Ok(if interrupted { ExitCode::from(EXIT_INTERRUPTED) } else { ExitCode::SUCCESS })
 }
 

@@ -13,6 +13,7 @@ use comfy_table::Table;
 use wattline_analysis::{SummaryRow, write_summary};
 use wattline_inference::coexecution::policy::PolicyKind;
 
+use crate::coexecution::number;
 use crate::table::table;
 use crate::target::{BOARD_HELP, Target};
 use predict::Question;
@@ -105,9 +106,6 @@ fn human(rows: &[SummaryRow]) -> String {
         4,
     );
     for row in rows {
-        let number = |value: Option<f64>, places: usize| {
-            value.map_or_else(|| "–".to_owned(), |value| format!("{value:.places$}"))
-        };
         table.add_row([
             row.board.to_string(),
             row.network.to_string(),

@@ -206,6 +206,21 @@ impl EmulatedBoard {
         Flight { job, component: component.into(), image, work: Arc::clone(work) }
     }
 
+    /// Takes what an image spent, if it is done: what [`EmulatedBoard::wait`] would answer. Asked
+    /// again it answers no more.
+    ///
+    /// # Errors
+    /// If the truth cannot be written.
+    pub fn take(&self, flight: &Flight) -> Result<Option<Completion>, WriteError> {
+        let completion = lock(&self.world).take(flight.job);
+        completion.map(|completion| self.tell_truth(flight, completion)).transpose()
+    }
+
+    /// When the next layer of what runs now begins to move bytes or ends; none if nothing runs.
+    pub fn next_event_ns(&self) -> Option<u64> {
+        lock(&self.world).next_work_ns()
+    }
+
     /// Waits for an image and answers what it spent, layer by layer. On the virtual clock the
     /// thread must attend the clock.
     ///
@@ -226,6 +241,14 @@ impl EmulatedBoard {
         let Some(completion) = completion else {
             unreachable!("a job is taken once, by the flight that owns it");
         };
+        self.tell_truth(&flight, completion)
+    }
+
+    fn tell_truth(
+        &self,
+        flight: &Flight,
+        completion: Completion,
+    ) -> Result<Completion, WriteError> {
         if let Some(truth) = &mut *self.truth() {
             truth.image(&flight.component, flight.image, &flight.work, &completion)?;
         }

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::unistd::Pid;
 use wattline_board::Roots;
 use wattline_board::description::{Component, ComponentKind, Precision};
 use wattline_board::detect;
 use wattline_board::emulated::work;
 use wattline_inference::cost::{ElementType, layer_costs};
 use wattline_inference::graph::Graph;
-use wattline_inference::{Model, layer_shapes};
+use wattline_inference::{Model, executor, layer_shapes};
 use wattline_trace::Name;
 
 use crate::target::Target;
@@ -20,7 +22,7 @@ pub(super) struct Lane {
     pub(super) component: Component,
     /// What runs networks on it, in words, for the manifest.
     pub(super) executor: String,
-    pub(super) layers: Vec<Layer>,
+    pub(super) layers: Arc<[Layer]>,
     pub(super) work: Work,
 }
 
@@ -33,6 +35,16 @@ pub(super) enum Work {
     Cpus { graph: Graph, executor: &'static str },
 }
 
+impl Lane {
+    /// What it runs on an emulated board.
+    pub(super) fn emulated_work(&self) -> &Arc<work::Work> {
+        match &self.work {
+            Work::Emulated(work) => work,
+            Work::Cpus { .. } => unreachable!("work is planned for the board it is to run on"),
+        }
+    }
+}
+
 /// What a layer's span says.
 #[derive(Debug, Clone)]
 pub(super) struct Layer {
@@ -41,13 +53,20 @@ pub(super) struct Layer {
     pub(super) bytes_theoretical: u64,
 }
 
-impl Lane {
-    /// FLOPs and theoretical bytes of one image.
-    pub(super) fn image_cost(&self) -> (u64, u64) {
-        self.layers.iter().fold((0, 0), |(flops, bytes), layer| {
-            (flops + layer.flops, bytes + layer.bytes_theoretical)
-        })
+/// Makes the executor of a CPU cluster, and keeps the calling thread and those that the executor
+/// starts on the cluster's CPUs.
+pub(super) fn open_on(
+    cpus: &[u32],
+    graph: &Graph,
+    executor: &str,
+) -> Result<Box<dyn executor::Executor>> {
+    let mut set = CpuSet::new();
+    for &cpu in cpus {
+        set.set(cpu as usize).with_context(|| format!("CPU {cpu} is beyond what Linux counts"))?;
     }
+    sched_setaffinity(Pid::from_raw(0), &set)
+        .with_context(|| format!("cannot run on CPUs {cpus:?}; are they online?"))?;
+    Ok(executor::open(executor, graph, cpus.len().max(1))?)
 }
 
 /// Makes every component ready, or says why one cannot run the network.
@@ -79,7 +98,7 @@ pub(super) fn prepare(
                 Work::Emulated(_) => format!("emulated (outputs by {executor})"),
                 Work::Cpus { .. } => executor.to_owned(),
             };
-            let layers = layers(&model.graph, component.precision);
+            let layers = layers(&model.graph, component.precision).into();
             Ok(Lane { component: component.clone(), executor, layers, work })
         })
         .collect()

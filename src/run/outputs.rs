@@ -46,7 +46,8 @@ pub(super) fn prepare(
     lanes: &[Lane],
 ) -> Result<(Vec<Tensor>, String)> {
     let shape = model.graph.input_shape();
-    let distinct = images.min(DISTINCT_INPUTS);
+    // Without end is 0.
+    let distinct = if images == 0 { DISTINCT_INPUTS } else { images.min(DISTINCT_INPUTS) };
     let inputs = (0..distinct)
         .map(|index| Ok(synthetic_image(shape, seed, index)?))
         .collect::<Result<Vec<_>>>()?;

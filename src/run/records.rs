@@ -10,7 +10,7 @@ use wattline_trace::{
     BoardRecord, ClockRecord, ComponentRecord, Manifest, ModelRecord, Provenance, SCHEMA_VERSION,
 };
 
-use super::Args;
+use super::args::Args;
 use super::lane::{Lane, Work};
 use crate::target::Target;
 

@@ -1,23 +1,21 @@
-//! The timed part: idle, a component's images, idle, the next component's.
+//! The timed part of components alone: idle, a component's images, idle, the next component's.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use indicatif::ProgressBar;
-use nix::sched::{CpuSet, sched_setaffinity};
-use nix::unistd::Pid;
 use wattline_agent::{Recorder, interrupt};
 use wattline_board::emulated::{EmulatedBoard, Flight, work};
-use wattline_inference::executor::{self, LayerObserver};
+use wattline_inference::executor::LayerObserver;
 use wattline_inference::graph::Graph;
 use wattline_inference::{Tensor, monotonic_ns};
-use wattline_trace::rows::{SpanKind, SpanRow};
-use wattline_trace::{Name, TableWriter, WriteError};
+use wattline_trace::rows::SpanRow;
+use wattline_trace::{Name, TableWriter};
 
 use super::Scene;
-use super::lane::{Lane, Work};
+use super::lane::{Lane, Work, open_on};
+use super::spans::RunSpans;
 
 /// Images queued on an emulated component: one runs while the next waits, so that a late wake-up
 /// of this thread leaves no gap.
@@ -37,40 +35,47 @@ pub(super) struct Stage<'a> {
     pub(super) recorder: &'a Recorder,
     pub(super) spans: TableWriter<SpanRow>,
     pub(super) network: Name,
+    /// Images that each component runs alone.
     pub(super) images: u64,
-    pub(super) inputs: &'a [Tensor],
+    pub(super) inputs: Arc<[Tensor]>,
     pub(super) idle_s: f64,
     pub(super) bar: ProgressBar,
 }
 
-/// The run of one component: the parent of its images' spans.
+/// What a component did alone.
+#[derive(Debug, Clone)]
+pub(super) struct Solo {
+    pub(super) images: u64,
+    pub(super) seconds_per_image: f64,
+    /// Mean time of each layer.
+    pub(super) layer_seconds: Vec<f64>,
+    /// Joules above idle, where they are known while it runs: on an emulated board.
+    pub(super) joules_per_image: Option<f64>,
+}
+
+/// The run of one component alone.
 #[derive(Debug)]
 struct Run<'a> {
     stage: &'a Stage<'a>,
     lane: &'a Lane,
-    component: Name,
-    id: u64,
-    first_ns: Option<u64>,
-    last_ns: u64,
+    spans: RunSpans,
     images: u64,
-}
-
-static NEXT_SPAN: AtomicU64 = AtomicU64::new(1);
-
-fn next_span() -> u64 {
-    NEXT_SPAN.fetch_add(1, Ordering::Relaxed)
+    joules: Option<f64>,
 }
 
 impl Stage<'_> {
-    /// Runs every component, with idle time around each.
-    pub(super) fn play(&self, lanes: Vec<Lane>) -> Result<Ended> {
+    /// Runs every component alone, with idle time around each. Answers what those did that ran
+    /// any image.
+    pub(super) fn play(&self, lanes: &[Lane]) -> Result<Vec<Solo>> {
+        let mut solos = Vec::new();
         self.idle();
-        for lane in &lanes {
-            if self.over() {
+        for lane in lanes {
+            if self.over() || self.images == 0 {
                 break;
             }
             self.bar.set_message(lane.component.name().to_owned());
-            let mut run = Run::new(self, lane);
+            let spans = RunSpans::new(self, lane, None);
+            let mut run = Run { stage: self, lane, spans, images: 0, joules: None };
             let ran = match (&lane.work, self.scene) {
                 (Work::Emulated(work), Scene::Emulated(board)) => run.emulated(board, work),
                 (Work::Cpus { graph, executor }, _) => run.on_cpus(graph, executor),
@@ -78,20 +83,26 @@ impl Stage<'_> {
                     unreachable!("emulated work is planned for emulated boards alone")
                 }
             };
-            run.end()?;
+            let solo = run.end()?;
             ran?;
+            solos.extend(solo);
             self.idle();
         }
-        Ok(if interrupt::interrupted() { Ended::Interrupted } else { Ended::InOrder })
+        Ok(solos)
+    }
+
+    /// How it ended.
+    pub(super) fn ended(&self) -> Ended {
+        if interrupt::interrupted() { Ended::Interrupted } else { Ended::InOrder }
     }
 
     /// Whether the user or a failing recorder wants an end.
-    fn over(&self) -> bool {
+    pub(super) fn over(&self) -> bool {
         interrupt::interrupted() || self.recorder.failure().is_some()
     }
 
     /// Rests, in steps short enough to notice a Ctrl-C.
-    fn idle(&self) {
+    pub(super) fn idle(&self) {
         const STEP_NS: u64 = 50_000_000;
         let clock = self.scene.clock();
         let end_ns = clock.now_ns() + (self.idle_s * 1e9) as u64;
@@ -101,12 +112,7 @@ impl Stage<'_> {
     }
 }
 
-impl<'a> Run<'a> {
-    fn new(stage: &'a Stage<'a>, lane: &'a Lane) -> Self {
-        let component = lane.component.name().into();
-        Run { stage, lane, component, id: next_span(), first_ns: None, last_ns: 0, images: 0 }
-    }
-
+impl Run<'_> {
     /// Streams images through an emulated component.
     fn emulated(&mut self, board: &EmulatedBoard, work: &Arc<work::Work>) -> Result<()> {
         let component = self.lane.component.name();
@@ -120,8 +126,10 @@ impl<'a> Run<'a> {
             }
             let Some(flight) = flights.pop_front() else { break };
             let done = board.wait(flight)?;
-            let times = done.layers.iter().map(|layer| (layer.start_ns, layer.end_ns));
-            self.image(done.image.start_ns, done.image.end_ns, times)?;
+            let layer_times = done.layers.iter().map(|layer| (layer.start_ns, layer.end_ns));
+            self.image((done.image.start_ns, done.image.end_ns), layer_times)?;
+            let joules: f64 = done.image.active_joules.iter().sum();
+            *self.joules.get_or_insert(0.0) += joules;
         }
         Ok(board.end_run(component)?)
     }
@@ -131,8 +139,7 @@ impl<'a> Run<'a> {
     fn on_cpus(&mut self, graph: &Graph, executor: &str) -> Result<()> {
         let cpus = self.lane.component.cpus.clone();
         let work = || {
-            bind(&cpus)?;
-            let mut engine = executor::open(executor, graph, cpus.len().max(1))?;
+            let mut engine = open_on(&cpus, graph, executor)?;
             let mut layers = LayerTimes(Vec::with_capacity(graph.layers().len()));
             // The first image packs weights and touches buffers; it is not timed.
             engine.run(&self.stage.inputs[0], &mut ())?;
@@ -144,7 +151,7 @@ impl<'a> Run<'a> {
                 layers.0.clear();
                 let start_ns = monotonic_ns();
                 engine.run(input, &mut layers)?;
-                self.image(start_ns, monotonic_ns(), layers.0.iter().copied())?;
+                self.image((start_ns, monotonic_ns()), layers.0.iter().copied())?;
             }
             Ok(())
         };
@@ -154,69 +161,29 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Writes the spans of an image and its layers.
     fn image(
         &mut self,
-        start_ns: u64,
-        end_ns: u64,
+        times: (u64, u64),
         layer_times: impl Iterator<Item = (u64, u64)>,
-    ) -> Result<(), WriteError> {
-        let id = next_span();
-        let image = Some(self.images);
-        let row = |id, parent, kind, name: &Name, (start_ns, end_ns), (flops, bytes)| SpanRow {
-            id,
-            parent: Some(parent),
-            kind,
-            name: name.clone(),
-            component: self.component.clone(),
-            image,
-            start_ns,
-            end_ns,
-            flops,
-            bytes_theoretical: bytes,
-        };
-        for (layer, times) in self.lane.layers.iter().zip(layer_times) {
-            let cost = (layer.flops, layer.bytes_theoretical);
-            let span = row(next_span(), id, SpanKind::Layer, &layer.name, times, cost);
-            self.stage.spans.write(&span)?;
-        }
-        let (network, cost) = (&self.stage.network, self.lane.image_cost());
-        let span = row(id, self.id, SpanKind::Image, network, (start_ns, end_ns), cost);
-        self.stage.spans.write(&span)?;
-        self.first_ns.get_or_insert(start_ns);
-        self.last_ns = end_ns;
+    ) -> Result<()> {
+        let all_layers = self.spans.all_layers();
+        self.spans.image(self.images, all_layers, times, layer_times)?;
         self.images += 1;
         self.stage.bar.inc(1);
         Ok(())
     }
 
-    /// Writes the run's own span, if any image ran.
-    fn end(&self) -> Result<(), WriteError> {
-        let Some(start_ns) = self.first_ns else { return Ok(()) };
-        let (flops, bytes_theoretical) = self.lane.image_cost();
-        self.stage.spans.write(&SpanRow {
-            id: self.id,
-            parent: None,
-            kind: SpanKind::Run,
-            name: self.stage.network.clone(),
-            component: self.component.clone(),
-            image: None,
-            start_ns,
-            end_ns: self.last_ns,
-            flops: flops * self.images,
-            bytes_theoretical: bytes_theoretical * self.images,
-        })
+    /// Writes the run's own span. Answers what it came to, if any image ran.
+    fn end(mut self) -> Result<Option<Solo>> {
+        let Some(sum) = self.spans.end()? else { return Ok(None) };
+        let per_image = |value: f64| value / sum.images as f64;
+        Ok(Some(Solo {
+            images: sum.images,
+            seconds_per_image: per_image((sum.end_ns - sum.start_ns) as f64 * 1e-9),
+            layer_seconds: self.spans.layer_seconds(),
+            joules_per_image: self.joules.map(per_image),
+        }))
     }
-}
-
-/// Keeps the calling thread, and those it starts, on these CPUs.
-fn bind(cpus: &[u32]) -> Result<()> {
-    let mut set = CpuSet::new();
-    for &cpu in cpus {
-        set.set(cpu as usize).with_context(|| format!("CPU {cpu} is beyond what Linux counts"))?;
-    }
-    sched_setaffinity(Pid::from_raw(0), &set)
-        .with_context(|| format!("cannot run on CPUs {cpus:?}; are they online?"))
 }
 
 /// When each layer of an image ran.

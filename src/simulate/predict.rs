@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use wattline_analysis::SummaryRow;
-use wattline_board::clock::JobId;
 use wattline_board::description::{Component, Description};
 use wattline_board::emulated::fluid::{Completion, Fluid};
 use wattline_board::emulated::work::Work;
@@ -18,6 +17,8 @@ use wattline_inference::graph::Graph;
 use wattline_inference::{Model, layer_shapes, zoo};
 use wattline_trace::Provenance;
 use wattline_trace::rows::ALL_COMPONENTS;
+
+use crate::coexecution::{self, alone, transfers};
 
 /// What is to be predicted.
 #[derive(Debug, Clone)]
@@ -50,7 +51,10 @@ pub(super) fn predict(question: &Question) -> Result<Vec<SummaryRow>> {
     let (network, graph) = open(&question.network)?;
     let lanes = lanes(question, &network, &graph)?;
     let mut plan = Plan {
-        policy: question.policy.policy(question.fps, transfers(board, &graph, &lanes))?,
+        policy: question.policy.policy(
+            question.fps,
+            transfers(board, &graph, lanes.iter().map(|lane| lane.component)),
+        )?,
         profiles: lanes.iter().map(Lane::profile).collect(),
         source: source(question),
         settings: Settings::default(),
@@ -110,22 +114,6 @@ fn lanes<'a>(question: &'a Question, network: &str, graph: &Graph) -> Result<Vec
     Ok(lanes)
 }
 
-/// One image on a component that has the board to itself.
-fn alone(board: &Description, index: usize, work: &Arc<Work>) -> Completion {
-    let mut fluid = Fluid::new(board, 0);
-    let job = JobId(0);
-    fluid.submit(index, job, Arc::clone(work));
-    loop {
-        if let Some(done) = fluid.take(job) {
-            return done;
-        }
-        let Some(next) = fluid.next_event_ns() else {
-            unreachable!("a layer that was submitted ends")
-        };
-        fluid.advance_to(next);
-    }
-}
-
 impl Lane<'_> {
     /// Joules of an image above idle.
     fn joules(&self) -> f64 {
@@ -142,18 +130,6 @@ impl Lane<'_> {
         Profile::new(self.component.name(), seconds.iter().sum(), self.joules())
             .with_layers(&seconds)
     }
-}
-
-/// Seconds to hand an image over before each layer: the activations that pass from one component
-/// to the next are written and read once, at the bandwidth of the slowest of them.
-fn transfers(board: &Description, graph: &Graph, lanes: &[Lane<'_>]) -> Vec<f64> {
-    let precision = lanes[0].component.precision;
-    let bandwidths = lanes.iter().filter_map(|lane| lane.component.bandwidth);
-    let memory = board.memory.bandwidth.as_ref().map(|it| it.get_ref().bytes_per_s());
-    let bandwidth =
-        bandwidths.map(|it| it.bytes_per_s()).chain(memory).fold(f64::INFINITY, f64::min);
-    let shapes = layer_shapes(graph, precision);
-    shapes.iter().map(|shape| 2.0 * shape.input_bytes as f64 / bandwidth).collect()
 }
 
 fn rows(
@@ -209,7 +185,8 @@ fn rows(
     };
     let mut rows = Vec::new();
     let (mut all_bytes, mut all_theory) = (0.0, 0.0);
-    for (lane, part) in lanes.iter().zip(&report.components) {
+    let parts = coexecution::rows(report);
+    for ((lane, spent), part) in lanes.iter().zip(&report.components).zip(&parts) {
         // In a pipeline a component does a share of each image's layers.
         let work = report.images as f64 * part.frames_pct / 100.0;
         let bytes = work * lane.work.dram_bytes();
@@ -217,28 +194,23 @@ fn rows(
         all_theory += work * theory(lane) as f64;
         rows.push(SummaryRow {
             frames_pct: Some(part.frames_pct),
-            ..row(&part.name, lane, part.images, work, (part.joules, bytes), theory(lane))
+            ..row(&part.component, lane, part.images, work, (spent.joules, bytes), theory(lane))
         });
     }
     let images = report.images;
     let theory = all_theory / images.max(1) as f64;
     let best = lanes.iter().find(|lane| lane.component.name() == report.best_single);
+    let best = best.unwrap_or(&lanes[0]);
     let spent = (report.joules(), all_bytes);
+    let whole = parts.last().and_then(|all| all.whole.as_ref());
     rows.push(SummaryRow {
         frames_pct: Some(100.0),
-        latency_p50_ms: report.latency_p50_s.map(|seconds| seconds * 1e3),
-        latency_p99_ms: report.latency_p99_s.map(|seconds| seconds * 1e3),
-        efficiency_solo: Some(report.efficiency_solo),
-        efficiency_oracle: Some(report.efficiency_oracle),
-        gain_pct: Some(report.gain_pct),
-        ..row(
-            ALL_COMPONENTS,
-            best.unwrap_or(&lanes[0]),
-            images,
-            images as f64,
-            spent,
-            theory as u64,
-        )
+        latency_p50_ms: whole.and_then(|whole| whole.latency_p50_ms),
+        latency_p99_ms: whole.and_then(|whole| whole.latency_p99_ms),
+        efficiency_solo: whole.map(|whole| whole.efficiency_solo),
+        efficiency_oracle: whole.map(|whole| whole.efficiency_oracle),
+        gain_pct: whole.map(|whole| whole.gain_pct),
+        ..row(ALL_COMPONENTS, best, images, images as f64, spent, theory as u64)
     });
     rows
 }

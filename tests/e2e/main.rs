@@ -12,6 +12,7 @@ mod running;
 
 mod accuracy;
 mod boards;
+mod coexecution;
 mod damage;
 mod determinism;
 mod disk;

@@ -75,6 +75,11 @@ impl EmulatedWorld {
         self.fluid.take(job)
     }
 
+    /// When what components do changes next.
+    pub(super) fn next_work_ns(&self) -> Option<u64> {
+        self.fluid.next_event_ns()
+    }
+
     /// Lets time go by through every event up to `now_ns`.
     pub(super) fn catch_up(&mut self, now_ns: u64) {
         while let Some(next) = self.next_event_ns().filter(|&next| next <= now_ns) {

@@ -27,6 +27,15 @@ struct Image {
     waits_for: Option<usize>,
 }
 
+/// A result that waits for those before it.
+#[derive(Debug)]
+struct Held<T> {
+    output: T,
+    component: usize,
+    start_ns: u64,
+    end_ns: u64,
+}
+
 /// The books. `T` is a result.
 #[derive(Debug)]
 pub(super) struct Ledger<T> {
@@ -40,7 +49,9 @@ pub(super) struct Ledger<T> {
     admitted: u64,
     /// What is known of each image in the window; image `i` is at `i` modulo the window.
     images: Box<[Image]>,
-    reorder: ReorderBuffer<(T, usize)>,
+    /// Neither this image nor any after it was begun.
+    unbegun: u64,
+    reorder: ReorderBuffer<Held<T>>,
     /// Components that were asked since anything last changed, one bit each.
     asked: u32,
     /// Those of them that want nothing until something changes.
@@ -72,6 +83,7 @@ impl<T> Ledger<T> {
             waiting: vec![0; layers],
             admitted: 0,
             images: vec![Image::default(); settings.window].into(),
+            unbegun: 0,
             reorder: ReorderBuffer::new(settings.window),
             asked: 0,
             declined: 0,
@@ -136,7 +148,8 @@ impl<T> Ledger<T> {
                 Decision::WaitUntil(at_ns) => return Assignment::WaitUntil(at_ns),
             };
             let Some(task) = take(&layers) else { break };
-            // A task whose image a stalled component has done after all is just forgotten.
+            // A task whose image a stalled component has done after all is just forgotten. (One
+            // that was withdrawn waits for no layer, so that no policy asks for it.)
             if !self.reorder.is_done(task.image) {
                 self.no_longer_waits(task.image, now_ns);
                 return Assignment::Run(self.begin(component, task, layers.end, now_ns));
@@ -148,6 +161,7 @@ impl<T> Ledger<T> {
 
     fn begin(&mut self, component: usize, task: Task, end: usize, now_ns: u64) -> Job {
         self.something_changed();
+        self.unbegun = self.unbegun.max(task.image + 1);
         let layers = task.layer..end;
         let candidate = &mut self.candidates[component];
         let expected_s = candidate.layers_seconds(&layers);
@@ -192,7 +206,8 @@ impl<T> Ledger<T> {
     ) -> Ended {
         let image = flight.task.image;
         if flight.end == self.waiting.len() {
-            let result = output.map(|output| (output, component));
+            let (start_ns, end_ns) = (flight.start_ns, now_ns);
+            let result = output.map(|output| Held { output, component, start_ns, end_ns });
             if result.is_none_or(|it| self.reorder.insert(image, it).is_err()) {
                 return Ended::Discarded;
             }
@@ -298,13 +313,23 @@ impl<T> Ledger<T> {
 
     /// The next result in stream order, if it is there: it leaves.
     pub(super) fn deliver(&mut self, now_ns: u64) -> Option<Delivered<T>> {
-        let (image, (output, component)) = self.reorder.pop()?;
+        let (image, held) = self.reorder.pop()?;
         self.reorder_depth.set(now_ns, self.reorder.depth());
         let arrival = self.images[self.slot(image)].arrival;
         self.latencies.record(now_ns.saturating_sub(arrival.at_ns) as f64 * 1e-9);
         self.last_ns = now_ns;
-        let (frame, arrived_ns) = (arrival.frame, arrival.at_ns);
-        Some(Delivered { image, frame, output, component, arrived_ns, left_ns: now_ns })
+        Some(Delivered {
+            image,
+            frame: arrival.frame,
+            output: held.output,
+            component: held.component,
+            arrived_ns: arrival.at_ns,
+            start_ns: held.start_ns,
+            end_ns: held.end_ns,
+            left_ns: now_ns,
+            queued: self.waiting.iter().sum(),
+            reordering: self.reorder.depth(),
+        })
     }
 
     /// Whether [`Ledger::deliver`] has something.
@@ -312,10 +337,20 @@ impl<T> Ledger<T> {
         self.reorder.is_ready()
     }
 
-    /// No more images from here on; those that are in are finished.
-    pub(super) fn stop(&mut self) {
+    /// No more images from here on. Those that were begun are finished; those that only waited
+    /// are withdrawn, as if they had not come.
+    pub(super) fn stop(&mut self, now_ns: u64) {
         self.stream.stop();
+        for image in self.unbegun..self.admitted {
+            self.no_longer_waits(image, now_ns);
+        }
+        self.admitted = self.admitted.min(self.unbegun);
         self.something_changed();
+    }
+
+    /// What went wrong so far.
+    pub(super) fn faults(&self) -> &[Fault] {
+        &self.faults
     }
 
     /// Whether every image has left.
@@ -412,6 +447,7 @@ impl<T> Ledger<T> {
             at_s: now_ns.saturating_sub(self.start_ns) as f64 * 1e-9,
             component: self.candidates[component].profile.name().to_owned(),
             image,
+            frame: self.images[self.slot(image)].arrival.frame,
             kind,
         });
         let view = view(&self.candidates, &self.waiting, &self.stream, now_ns);

@@ -5,8 +5,8 @@
 //! taken out and its image run elsewhere. All of that is written once and driven twice:
 //!
 //! - [`simulate`](simulate()) moves a simulated clock from event to event, over a [`TimeModel`]:
-//!   [`Paced`] components with times of their own, or a [`FluidBoard`] whose components share DRAM
-//!   bandwidth and drive each other;
+//!   [`Paced`] components with times of their own, a [`FluidBoard`] whose components share DRAM
+//!   bandwidth and drive each other, or a [`LiveBoard`] that is recorded meanwhile;
 //! - [`threaded`](threaded()) runs one worker thread per component, over [`Engine`]s: executors,
 //!   or the emulated board on the wall clock.
 //!
@@ -32,10 +32,12 @@
 //! # }
 //! ```
 
+mod consumer;
 mod flight;
 mod gauge;
 mod ledger;
 pub mod oracle;
+mod parts;
 pub mod policy;
 mod profile;
 pub mod reorder;
@@ -45,16 +47,23 @@ mod simulate;
 mod source;
 mod task;
 mod threaded;
+mod watcher;
 
+pub use consumer::Consumer;
 pub use flight::Ran;
 pub use gauge::Depth;
 pub use profile::Profile;
 pub use report::{ComponentReport, Fault, FaultKind, Report};
 pub use settings::Settings;
-pub use simulate::{Finished, FluidBoard, Pace, Paced, TimeModel, simulate};
+pub use simulate::{
+    Finished, FluidBoard, LiveBoard, Pace, Paced, TimeModel, simulate, simulate_to,
+};
 pub use source::{Late, Source};
 pub use task::{Delivered, Job};
-pub use threaded::{BoardEngine, Engine, EngineError, ExecutorEngine, Opener, threaded};
+pub use threaded::{
+    BoardEngine, Engine, EngineError, ExecutorEngine, Opener, threaded, threaded_to,
+};
+pub use watcher::{Timing, Watcher};
 
 use policy::{Policy, PolicyKind};
 

@@ -1,5 +1,7 @@
 //! What a co-execution came to.
 
+use std::fmt;
+
 use super::gauge::Depth;
 use super::oracle::{Server, least_makespan};
 use super::policy::PolicyKind;
@@ -76,6 +78,8 @@ pub struct Fault {
     pub component: String,
     /// The image that it ran, which was then run elsewhere unless it was done already.
     pub image: u64,
+    /// That image's number at the source, where dropped frames count.
+    pub frame: u64,
     /// What happened.
     pub kind: FaultKind,
 }
@@ -91,6 +95,21 @@ pub enum FaultKind {
     CameBack,
     /// It was done after all, but has stalled too often to be let in again.
     GivenUp,
+}
+
+impl fmt::Display for FaultKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FaultKind::Failed(error) => write!(formatter, "failed: {error}"),
+            FaultKind::Stalled(seconds) => {
+                write!(formatter, "stalled: not done after {seconds:.3} s")
+            }
+            FaultKind::CameBack => write!(formatter, "came back: done after all"),
+            FaultKind::GivenUp => {
+                write!(formatter, "given up: done after all, but stalled too often")
+            }
+        }
+    }
 }
 
 impl Report {

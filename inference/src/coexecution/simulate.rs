@@ -1,6 +1,7 @@
 //! A run on a simulated clock: from event to event, in one thread, without running a network.
 
 mod fluid_board;
+mod live_board;
 mod paced;
 
 use std::collections::VecDeque;
@@ -8,8 +9,10 @@ use std::fmt::Debug;
 use std::ops::{ControlFlow, Range};
 
 pub use fluid_board::FluidBoard;
+pub use live_board::LiveBoard;
 pub use paced::{Pace, Paced};
 
+use super::consumer::{Consumer, Deliver};
 use super::flight::{Ended, Ran};
 use super::ledger::Ledger;
 use super::report::Report;
@@ -40,14 +43,26 @@ pub struct Finished {
 }
 
 /// Makes a run on a simulated clock, which starts at 0 ns. `deliver` is given every image in
-/// stream order, and may end the stream: images that are in are then still finished.
+/// stream order, and may end the stream: images that were begun are then still finished.
 ///
 /// # Errors
 /// If the plan makes no sense, or no component is left that could go on.
 pub fn simulate(
     plan: Plan,
     model: &mut dyn TimeModel,
-    mut deliver: impl FnMut(Delivered<()>) -> ControlFlow<()>,
+    deliver: impl FnMut(Delivered<()>) -> ControlFlow<()>,
+) -> Result<Report, RunError> {
+    simulate_to(plan, model, &mut Deliver(deliver))
+}
+
+/// As [`simulate`], for a consumer that is told of more than results.
+///
+/// # Errors
+/// As [`simulate`].
+pub fn simulate_to(
+    plan: Plan,
+    model: &mut dyn TimeModel,
+    consumer: &mut impl Consumer<()>,
 ) -> Result<Report, RunError> {
     let mut run = Run {
         components: plan.profiles.len(),
@@ -56,12 +71,17 @@ pub fn simulate(
         now_ns: 0,
     };
     let mut ends = Vec::with_capacity(run.components);
+    let mut faults_told = 0;
     run.ledger.start(0);
     loop {
         while let Some(task) = run.ledger.admit(run.now_ns) {
             run.queue(task);
         }
         let wake_ns = run.start_jobs(model);
+        while let Some(fault) = run.ledger.faults().get(faults_told) {
+            consumer.fault(fault);
+            faults_told += 1;
+        }
         if run.ledger.is_over() {
             return Ok(run.ledger.report());
         }
@@ -83,9 +103,12 @@ pub fn simulate(
             run.queue(task);
         }
         while let Some(delivered) = run.ledger.deliver(run.now_ns) {
-            if deliver(delivered).is_break() {
-                run.ledger.stop();
+            if consumer.take(delivered).is_break() {
+                run.ledger.stop(run.now_ns);
             }
+        }
+        if consumer.has_enough() {
+            run.ledger.stop(run.now_ns);
         }
     }
 }

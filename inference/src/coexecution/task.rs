@@ -43,8 +43,16 @@ pub struct Delivered<T> {
     pub component: usize,
     /// When it came, in ns.
     pub arrived_ns: u64,
+    /// When the job began that it is the result of, in ns.
+    pub start_ns: u64,
+    /// When that job ended, in ns.
+    pub end_ns: u64,
     /// When it left, in ns.
     pub left_ns: u64,
+    /// Images that had come by then and that nobody ran yet.
+    pub queued: usize,
+    /// Results that were still held back then.
+    pub reordering: usize,
 }
 
 /// An answer to a free component.

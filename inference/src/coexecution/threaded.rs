@@ -20,6 +20,7 @@ use std::time::Duration;
 pub use board_engine::BoardEngine;
 pub use engine::{Engine, EngineError, ExecutorEngine, Opener};
 
+use super::consumer::{Consumer, Deliver};
 use super::ledger::Ledger;
 use super::report::Report;
 use super::task::Delivered;
@@ -30,7 +31,7 @@ use deques::{Deque, Deques};
 /// Makes a run on the wall clock. `openers` make each component's engine, on the thread that will
 /// run it, before the run begins; there is one for each profile of the plan. `deliver` is called
 /// on the caller's thread with every result in stream order, and may end the stream: images that
-/// are in are then still finished.
+/// were begun are then still finished.
 ///
 /// A worker that hangs for ever cannot be joined: its thread is left behind, and what it may yet
 /// produce is dropped.
@@ -40,7 +41,19 @@ use deques::{Deque, Deques};
 pub fn threaded<T: Send + 'static>(
     plan: Plan,
     openers: Vec<Opener<T>>,
-    mut deliver: impl FnMut(Delivered<T>) -> ControlFlow<()>,
+    deliver: impl FnMut(Delivered<T>) -> ControlFlow<()>,
+) -> Result<Report, RunError> {
+    threaded_to(plan, openers, &mut Deliver(deliver))
+}
+
+/// As [`threaded`], for a consumer that is told of more than results.
+///
+/// # Errors
+/// As [`threaded`].
+pub fn threaded_to<T: Send + 'static>(
+    plan: Plan,
+    openers: Vec<Opener<T>>,
+    consumer: &mut impl Consumer<T>,
 ) -> Result<Report, RunError> {
     if openers.len() != plan.profiles.len() {
         let (profiles, openers) = (plan.profiles.len(), openers.len());
@@ -67,19 +80,23 @@ pub fn threaded<T: Send + 'static>(
         crew.threads.push(thread);
     }
     shared.wait_for_engines(&names)?;
-    supervise(&shared, &stream, &returned, &mut deliver)?;
+    supervise(&shared, &stream, &returned, consumer)?;
     crew.dismiss();
     Ok(shared.lock().ledger.report())
 }
+
+/// How often the consumer is asked whether it has had enough.
+const BETWEEN_QUESTIONS_NS: u64 = 50_000_000;
 
 /// Feeds the stream, hands results on and watches for stalls, until the run is over.
 fn supervise<T>(
     shared: &Shared<T>,
     stream: &Deque,
     returned: &Deque,
-    deliver: &mut impl FnMut(Delivered<T>) -> ControlFlow<()>,
+    consumer: &mut impl Consumer<T>,
 ) -> Result<(), RunError> {
     let mut state = shared.lock();
+    let mut faults_told = 0;
     loop {
         let now_ns = monotonic_ns();
         while let Some(task) = state.ledger.admit(now_ns) {
@@ -96,13 +113,24 @@ fn supervise<T>(
         if let Some(delivered) = state.ledger.deliver(now_ns) {
             // The consumer takes its time: workers go on as far as the buffer lets them.
             drop(state);
-            let flow = deliver(delivered);
+            let flow = consumer.take(delivered);
             state = shared.lock();
             if flow.is_break() {
-                state.ledger.stop();
+                state.ledger.stop(monotonic_ns());
                 shared.work.notify_all();
             }
             continue;
+        }
+        if let Some(fault) = state.ledger.faults().get(faults_told).cloned() {
+            faults_told += 1;
+            drop(state);
+            consumer.fault(&fault);
+            state = shared.lock();
+            continue;
+        }
+        if consumer.has_enough() {
+            state.ledger.stop(now_ns);
+            shared.work.notify_all();
         }
         if state.ledger.is_over() {
             return Ok(());
@@ -111,9 +139,10 @@ fn supervise<T>(
             return Err(error);
         }
         let instants = [state.ledger.next_arrival_ns(), state.ledger.next_deadline_ns()];
-        let until_ns = instants.into_iter().flatten().min();
-        state.watched_until_ns = until_ns.unwrap_or(u64::MAX);
-        state = wait(&shared.supervisor, state, until_ns);
+        let asks_again_ns = monotonic_ns() + BETWEEN_QUESTIONS_NS;
+        let until_ns = instants.into_iter().flatten().fold(asks_again_ns, u64::min);
+        state.watched_until_ns = until_ns;
+        state = wait(&shared.supervisor, state, Some(until_ns));
         state.watched_until_ns = 0;
     }
 }

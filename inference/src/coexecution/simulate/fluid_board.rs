@@ -1,7 +1,5 @@
 //! The emulated board's fluid model, without its sensors and its clock.
 
-use std::collections::HashMap;
-use std::ops::Range;
 use std::sync::Arc;
 
 use wattline_board::clock::JobId;
@@ -9,6 +7,7 @@ use wattline_board::emulated::fluid::Fluid;
 use wattline_board::emulated::work::Work;
 
 use super::{Finished, TimeModel};
+use crate::coexecution::parts::Parts;
 use crate::coexecution::task::Job;
 
 /// A [`TimeModel`] whose components share DRAM bandwidth and the clusters that drive them.
@@ -23,9 +22,7 @@ pub struct FluidBoard {
 #[derive(Debug)]
 struct BoardLane {
     index: usize,
-    work: Arc<Work>,
-    /// Parts of the work, as pipelines cut it.
-    parts: HashMap<Range<usize>, Arc<Work>>,
+    parts: Parts,
     running: Option<JobId>,
 }
 
@@ -33,7 +30,7 @@ impl FluidBoard {
     /// A run's components on a board that is at rest at 0 ns: for each the index of the board's
     /// component and the work of an image.
     pub fn new(fluid: Fluid, components: impl IntoIterator<Item = (usize, Arc<Work>)>) -> Self {
-        let lane = |(index, work)| BoardLane { index, work, parts: HashMap::new(), running: None };
+        let lane = |(index, work)| BoardLane { index, parts: Parts::new(work), running: None };
         FluidBoard { fluid, lanes: components.into_iter().map(lane).collect(), next_job: 0 }
     }
 
@@ -43,27 +40,13 @@ impl FluidBoard {
     }
 }
 
-impl BoardLane {
-    fn part(&mut self, job: &Job) -> Arc<Work> {
-        if job.is_whole() {
-            return Arc::clone(&self.work);
-        }
-        let layers = &job.layers;
-        let cut = || {
-            let layers = self.work.layers[layers.clone()].to_vec();
-            Arc::new(Work { network: self.work.network.clone(), layers })
-        };
-        Arc::clone(self.parts.entry(layers.clone()).or_insert_with(cut))
-    }
-}
-
 impl TimeModel for FluidBoard {
     fn start(&mut self, component: usize, job: &Job, _now_ns: u64) {
         let id = JobId(self.next_job);
         self.next_job += 1;
         let lane = &mut self.lanes[component];
         lane.running = Some(id);
-        let work = lane.part(job);
+        let work = lane.parts.of(job);
         self.fluid.submit(lane.index, id, work);
     }
 

@@ -286,7 +286,10 @@ fn an_endless_stream_ends_when_the_consumer_says_so() {
         _ => ControlFlow::Continue(()),
     });
     let report = report.unwrap();
-    assert_eq!(report.images, 1000 + 63, "those that were in are finished");
+    assert!(
+        (1000..1002).contains(&report.images),
+        "those that were begun are finished: {report:?}"
+    );
     assert!(report.efficiency_solo > 0.99);
 }
 

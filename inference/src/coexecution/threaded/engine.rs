@@ -4,9 +4,11 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::clock::monotonic_ns;
 use crate::coexecution::flight::Ran;
 use crate::coexecution::task::Job;
-use crate::executor::Executor;
+use crate::coexecution::watcher::{Timing, Watcher};
+use crate::executor::{Executor, LayerObserver};
 use crate::tensor::Tensor;
 
 /// Why an engine could not be made or could not run a job.
@@ -33,6 +35,18 @@ pub trait Engine {
 pub struct ExecutorEngine {
     executor: Box<dyn Executor>,
     inputs: Arc<[Tensor]>,
+    watcher: Box<dyn Watcher>,
+    layers: LayerTimes,
+}
+
+/// When each layer of an image ran.
+#[derive(Debug, Default)]
+struct LayerTimes(Vec<(u64, u64)>);
+
+impl LayerObserver for LayerTimes {
+    fn layer(&mut self, _index: usize, start_ns: u64, end_ns: u64) {
+        self.0.push((start_ns, end_ns));
+    }
 }
 
 impl ExecutorEngine {
@@ -44,7 +58,25 @@ impl ExecutorEngine {
         if inputs.is_empty() {
             return Err("there are no images to run; give one at least".into());
         }
-        Ok(ExecutorEngine { executor, inputs })
+        let (watcher, layers) = (Box::new(()), LayerTimes::default());
+        Ok(ExecutorEngine { executor, inputs, watcher, layers })
+    }
+
+    /// The same, with somebody who is told of every job.
+    #[must_use]
+    pub fn watched_by(self, watcher: Box<dyn Watcher>) -> Self {
+        ExecutorEngine { watcher, ..self }
+    }
+
+    /// Runs an image that counts for nothing: executors pack weights and touch buffers at their
+    /// first, and the room for layer times is made.
+    ///
+    /// # Errors
+    /// If the executor fails.
+    pub fn warm_up(&mut self) -> Result<(), EngineError> {
+        self.layers.0.clear();
+        self.executor.run(&self.inputs[0], &mut self.layers)?;
+        Ok(())
     }
 }
 
@@ -63,7 +95,11 @@ impl Engine for ExecutorEngine {
             return Err("executors run whole networks; use a policy other than `pipeline`".into());
         }
         let input = &self.inputs[(job.frame % self.inputs.len() as u64) as usize];
-        let output = self.executor.run(input, &mut ())?;
+        self.layers.0.clear();
+        let start_ns = monotonic_ns();
+        let output = self.executor.run(input, &mut self.layers)?;
+        let timing = Timing { start_ns, end_ns: monotonic_ns(), layers: &self.layers.0 };
+        self.watcher.ran(job, &timing);
         Ok(Ran { output: Some(output), joules: None })
     }
 }
