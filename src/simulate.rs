@@ -5,17 +5,18 @@ mod predict;
 mod sweep;
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use comfy_table::Table;
+use wattline_analysis::{SummaryRow, write_summary};
 use wattline_inference::coexecution::policy::PolicyKind;
 
 use crate::coexecution::number;
 use crate::table::table;
 use crate::target::{BOARD_HELP, Target};
-use predict::{Question, Row};
+use predict::Question;
 use sweep::Axis;
 
 /// Options of `wattline simulate`.
@@ -74,7 +75,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         false => sweep::sweep(&question, &args.sweep)?,
     };
     if let Some(out) = &args.out {
-        write(out, &rows)?;
+        write_summary(&rows, out)?;
     }
     let text = match args.json {
         true => serde_json::to_string_pretty(&rows)? + "\n",
@@ -84,18 +85,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn write(out: &Path, rows: &[Row]) -> Result<()> {
-    let path = out.join("summary.csv");
-    let write = || -> Result<()> {
-        wattline_trace::create_dir_all_for_invoker(out)?;
-        let mut csv = csv::Writer::from_writer(wattline_trace::create_file_for_invoker(&path)?);
-        rows.iter().try_for_each(|row| csv.serialize(row))?;
-        Ok(csv.flush()?)
-    };
-    write().with_context(|| format!("cannot write {}", path.display()))
-}
-
-fn human(rows: &[Row]) -> String {
+fn human(rows: &[SummaryRow]) -> String {
     let mut table: Table = table(
         [
             "board",
@@ -117,11 +107,11 @@ fn human(rows: &[Row]) -> String {
     );
     for row in rows {
         table.add_row([
-            row.board.clone(),
-            row.network.clone(),
-            row.policy.to_owned(),
-            row.component.clone(),
-            format!("{:.2}", row.images_per_s),
+            row.board.to_string(),
+            row.network.to_string(),
+            row.policy.as_ref().map_or_else(String::new, ToString::to_string),
+            row.component.to_string(),
+            number(row.images_per_s, 2),
             number(row.frames_pct, 1),
             number(row.joules_per_image, 4),
             number(row.images_per_joule, 2),

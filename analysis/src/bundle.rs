@@ -6,14 +6,15 @@ use wattline_trace::rows::SpanRow;
 use wattline_trace::{BundleReader, Manifest, Name};
 
 use crate::agent_cost::read_agent_cost;
+use crate::coexecution::frames::{self, Frames};
 use crate::error::AnalysisError;
 use crate::events::warn_of_events;
 use crate::layers;
 use crate::manifest_check::check_manifest;
 use crate::power::reader::read_rails;
-use crate::recording::Recording;
-use crate::results::{ConservationRow, EnergyRow, ImageRow};
-use crate::spans::{Run, Spans, seconds};
+use crate::recording::{Recording, Share};
+use crate::results::{ConservationRow, EnergyRow, ImageRow, Split};
+use crate::spans::{Part, Run, Spans, seconds};
 use crate::timeline::Timeline;
 use crate::traffic::Traffic;
 use crate::truth::Truth;
@@ -40,10 +41,10 @@ pub(crate) fn analyze_bundle(
     let prefix = |warning: String| format!("{}: {warning}", recording.name);
     analysis.warnings.extend(warnings.into_iter().map(prefix));
     add_board(bundle.manifest(), &mut analysis.boards);
-    for (index, run) in recording.spans.runs.iter().enumerate() {
-        analysis.summary.push(summary::row(&recording, index));
+    analysis.summary.extend(summary::rows(&recording));
+    for index in recording.spans.in_order() {
         analysis.energy.extend(energy_rows(&recording, index));
-        analysis.images.extend(image_rows(&recording.name, run));
+        analysis.images.extend(image_rows(&recording.name, &recording.spans.runs[index]));
     }
     layers::add_rows(&bundle, &recording.name, analysis)?;
     analysis.conservation.extend(recording.balances);
@@ -71,6 +72,8 @@ fn read<'a>(
     warn_of_events(bundle, warnings)?;
     let rails = read_rails(bundle, &timeline, poll_ns, warnings)?;
     let traffic = Traffic::read(bundle, &timeline, warnings)?;
+    let frames = Frames::read(bundle, warnings)?;
+    warn_of_frames(manifest, &spans, frames.as_ref(), warnings);
     let truth = if options.check_truth { Some(Truth::read(bundle, warnings)?) } else { None };
     let mut recording = Recording {
         name,
@@ -82,8 +85,11 @@ fn read<'a>(
         truth,
         balances: vec![],
         energies: vec![],
+        shares: vec![],
+        frames,
     };
     recording.measure();
+    recording.share_out(bundle)?;
     Ok(recording)
 }
 
@@ -107,6 +113,38 @@ fn warn_of_spans(spans: &Spans, warnings: &mut Vec<String>) {
     if spans.misplaced_layers > 0 {
         let count = spans.misplaced_layers;
         warnings.push(format!("{count} layers reach outside their image"));
+    }
+}
+
+fn warn_of_frames(
+    manifest: &Manifest,
+    spans: &Spans,
+    frames: Option<&Frames>,
+    warnings: &mut Vec<String>,
+) {
+    let all = spans.coexecutions.iter().map(|it| &spans.runs[it.all]);
+    if all.len() > 0 && manifest.coexecution.is_none() {
+        warnings.push("the manifest says nothing of the co-execution: no policy is known".into());
+    }
+    match frames.map(|frames| frames.outside(all.clone())) {
+        None if all.len() > 0 => warnings.push(format!(
+            "{} is missing: images of the co-execution are counted by their spans, latencies are \
+             not known",
+            frames::FILE
+        )),
+        Some(stray) if stray > 0 => {
+            warnings.push(format!("{stray} rows of {} belong to no co-execution", frames::FILE))
+        }
+        _ => {}
+    }
+    let Some(record) = &manifest.coexecution else { return };
+    for fault in &record.faults {
+        let (component, image, what) = (&fault.component, fault.image, &fault.what);
+        warnings.push(format!("co-execution: {component} at image {image}: {what}"));
+    }
+    if record.dropped > 0 {
+        let dropped = record.dropped;
+        warnings.push(format!("co-execution: {dropped} frames of the camera were dropped"));
     }
 }
 
@@ -137,23 +175,33 @@ fn add_board(manifest: &Manifest, boards: &mut Vec<String>) {
 fn energy_rows(recording: &Recording<'_>, index: usize) -> Vec<EnergyRow> {
     let run = &recording.spans.runs[index];
     let block = recording.block(index).ok();
-    let rows = recording.rails.iter().zip(&recording.energies[index]).map(|(rail, energy)| {
+    let rails = recording.rails.iter().zip(&recording.energies[index]).enumerate();
+    let rows = rails.map(|(place, (rail, energy))| {
         let region = block.map(|(block, _)| &rail.regions[2 * block + 1]);
-        let run_seconds = seconds(run.start, run.end);
+        let run_seconds = block.map_or(0.0, |(_, block)| seconds(block.start, block.end));
         let of_run = |value: f64| (run_seconds > 0.0).then(|| value / run_seconds);
         let readings = region.map_or(0, |region| region.inside.count);
         let known = energy.as_ref().ok();
+        let lane = matches!(run.part, Part::Lane(_));
+        let share = recording.share(index, place);
+        // Of what a component of a co-execution does not list, nothing is its.
+        let own = known.filter(|_| share.is_some() || !lane);
+        let part = share.unwrap_or(Share::WHOLE);
+        let undivided = own.filter(|_| part.how == Split::Whole);
         EnergyRow {
             bundle: recording.name.clone(),
             rail: Name::new(&rail.record.name),
             network: run.network.clone(),
             component: run.component.clone(),
             role: recording.role(index, &rail.record.name),
+            share: share.map(|share| share.share),
+            split: share.map(|share| share.how),
             duration_s: known.map(|energy| energy.seconds),
-            integral_joules: known.map(|energy| energy.integral_joules),
-            idle_joules: known.map(|energy| energy.idle_joules),
-            active_joules: known.map(|energy| energy.active_joules),
-            active_joules_ci95: known.map(|energy| energy.variance.half_width()),
+            integral_joules: undivided.map(|energy| energy.integral_joules),
+            idle_joules: undivided.map(|energy| energy.idle_joules),
+            active_joules: own.map(|energy| part.share * energy.active_joules),
+            active_joules_ci95: own
+                .map(|energy| energy.variance.scaled(part.share).half_width() + part.bound),
             idle_watts: rail.idle().map(|idle| idle.watts).filter(|watts| watts.is_finite()),
             readings,
             fresh_hz: region.and_then(|_| of_run(readings as f64)),

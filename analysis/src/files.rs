@@ -13,7 +13,7 @@ use wattline_trace::{create_dir_all_for_invoker, create_file_for_invoker};
 use crate::results::{ConservationRow, EnergyRow, ImageRow, LayerKindRow, LayerRow, SummaryRow};
 use crate::{Analysis, AnalysisError};
 
-const SUMMARY: [&str; 12] = [
+const SUMMARY: [&str; 21] = [
     "network",
     "component",
     "images",
@@ -26,6 +26,15 @@ const SUMMARY: [&str; 12] = [
     "oi_empirical",
     "dram_bytes_per_image",
     "provenance",
+    "policy",
+    "frames_pct",
+    "latency_p50_ms",
+    "latency_p99_ms",
+    "gain_pct",
+    "efficiency_solo",
+    "efficiency_oracle",
+    "images_per_joule_gain_pct",
+    "board",
 ];
 const SUMMARY_TRUTH: [&str; 4] = [
     "truth_joules_per_image",
@@ -34,12 +43,14 @@ const SUMMARY_TRUTH: [&str; 4] = [
     "traffic_error_pct",
 ];
 const SUMMARY_END: [&str; 2] = ["bundle", "note"];
-const ENERGY: [&str; 15] = [
+const ENERGY: [&str; 17] = [
     "bundle",
     "rail",
     "network",
     "component",
     "role",
+    "share",
+    "split",
     "duration_s",
     "integral_joules",
     "idle_joules",
@@ -110,10 +121,8 @@ impl Analysis {
     pub fn write(&self, out: &Path) -> Result<(), AnalysisError> {
         create_dir_all_for_invoker(out)
             .map_err(|source| AnalysisError::Write { path: out.to_owned(), source })?;
-        let truth: &[&str] = if self.check_truth { &SUMMARY_TRUTH } else { &[] };
-        let header: Vec<&str> = [&SUMMARY[..], truth, &SUMMARY_END].concat();
         let mut batch = Batch::new(out);
-        batch.add("summary.csv", &header, self.summary.iter().map(|row| self.fields(row)))?;
+        batch.add_summary(&self.summary, self.check_truth)?;
         batch.add::<&EnergyRow>("energy.csv", &ENERGY, self.energy.iter())?;
         batch.add::<&ConservationRow>(
             "conservation.csv",
@@ -125,34 +134,56 @@ impl Analysis {
         batch.add::<&LayerKindRow>("layer_kinds.csv", &LAYER_KINDS, self.layer_kinds.iter())?;
         batch.put_in_place()
     }
+}
 
-    fn fields(&self, row: &SummaryRow) -> Vec<String> {
-        let mut fields = vec![
-            row.network.to_string(),
-            row.component.to_string(),
-            row.images.to_string(),
-            cell(row.images_per_s),
-            cell(row.joules_per_image),
-            cell(row.joules_per_image_ci95),
-            cell(row.images_per_joule),
-            cell(row.gop_per_s),
-            cell(row.oi_theoretical),
-            cell(row.oi_empirical),
-            cell(row.dram_bytes_per_image),
-            row.provenance.to_string(),
-        ];
-        if self.check_truth {
-            let truth = row.truth.unwrap_or_default();
-            fields.extend([
-                cell(truth.joules_per_image),
-                cell(truth.energy_error_pct),
-                cell(truth.dram_bytes_per_image),
-                cell(truth.traffic_error_pct),
-            ]);
-        }
-        fields.extend([row.bundle.to_string(), row.note()]);
-        fields
+/// Writes a `summary.csv` alone into `out`, which is created where it is missing: for rows that
+/// were predicted and have no other tables.
+///
+/// # Errors
+/// [`AnalysisError::Write`].
+pub fn write_summary(rows: &[SummaryRow], out: &Path) -> Result<(), AnalysisError> {
+    create_dir_all_for_invoker(out)
+        .map_err(|source| AnalysisError::Write { path: out.to_owned(), source })?;
+    let mut batch = Batch::new(out);
+    batch.add_summary(rows, false)?;
+    batch.put_in_place()
+}
+
+fn fields(row: &SummaryRow, check_truth: bool) -> Vec<String> {
+    let mut fields = vec![
+        row.network.to_string(),
+        row.component.to_string(),
+        row.images.to_string(),
+        cell(row.images_per_s),
+        cell(row.joules_per_image),
+        cell(row.joules_per_image_ci95),
+        cell(row.images_per_joule),
+        cell(row.gop_per_s),
+        cell(row.oi_theoretical),
+        cell(row.oi_empirical),
+        cell(row.dram_bytes_per_image),
+        row.provenance.to_string(),
+        row.policy.as_ref().map_or_else(String::new, ToString::to_string),
+        cell(row.frames_pct),
+        cell(row.latency_p50_ms),
+        cell(row.latency_p99_ms),
+        cell(row.gain_pct),
+        cell(row.efficiency_solo),
+        cell(row.efficiency_oracle),
+        cell(row.images_per_joule_gain_pct),
+        row.board.to_string(),
+    ];
+    if check_truth {
+        let truth = row.truth.unwrap_or_default();
+        fields.extend([
+            cell(truth.joules_per_image),
+            cell(truth.energy_error_pct),
+            cell(truth.dram_bytes_per_image),
+            cell(truth.traffic_error_pct),
+        ]);
     }
+    fields.extend([row.bundle.to_string(), row.note()]);
+    fields
 }
 
 fn cell(value: Option<f64>) -> String {
@@ -169,6 +200,12 @@ struct Batch<'a> {
 impl<'a> Batch<'a> {
     fn new(out: &'a Path) -> Self {
         Batch { out, written: vec![] }
+    }
+
+    fn add_summary(&mut self, rows: &[SummaryRow], truth: bool) -> Result<(), AnalysisError> {
+        let truth_columns: &[&str] = if truth { &SUMMARY_TRUTH } else { &[] };
+        let header: Vec<&str> = [&SUMMARY[..], truth_columns, &SUMMARY_END].concat();
+        self.add("summary.csv", &header, rows.iter().map(|row| fields(row, truth)))
     }
 
     fn add<R: Serialize>(
@@ -242,6 +279,8 @@ mod tests {
             network: "n".into(),
             component: "c".into(),
             role: RailRole::Counted,
+            share: None,
+            split: None,
             duration_s: None,
             integral_joules: None,
             idle_joules: None,

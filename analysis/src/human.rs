@@ -12,6 +12,37 @@ use wattline_trace::{Name, Provenance};
 /// What stands in a cell that has no number.
 const NONE: &str = "–";
 
+const ALONE: &[&str] = &[
+    "network",
+    "component",
+    "images/s",
+    "J/image",
+    "± 95 % (J)",
+    "images/J",
+    "GOP/s",
+    "OI_t flop/B",
+    "OI_e flop/B",
+    "DRAM MB/image",
+];
+
+/// Gains are over the component alone, those of `all` over the one that is fastest alone.
+const TOGETHER: &[&str] = &[
+    "network",
+    "component",
+    "frames %",
+    "images/s",
+    "gain %",
+    "J/image",
+    "± 95 % (J)",
+    "images/J",
+    "gain %",
+    "DRAM MB/image",
+    "of solo sum",
+    "of oracle",
+    "p50 ms",
+    "p99 ms",
+];
+
 impl Analysis {
     /// The results as plain text: a title, the table, notes, warnings, and the agent's own cost.
     /// No colours, no terminal queries.
@@ -34,31 +65,38 @@ impl Analysis {
         format!("{emulated}{boards}: energy, DRAM traffic and speed per network and component")
     }
 
+    /// Components alone, then those that worked together.
     fn body(&self) -> String {
-        let mut header = vec![
-            "network",
-            "component",
-            "images/s",
-            "J/image",
-            "± 95 % (J)",
-            "images/J",
-            "GOP/s",
-            "OI_t flop/B",
-            "OI_e flop/B",
-            "DRAM MB/image",
-        ];
+        let together = |row: &&SummaryRow| row.policy.is_some();
+        let alone: Vec<_> = self.summary.iter().filter(|row| !together(row)).collect();
+        let together: Vec<_> = self.summary.iter().filter(together).collect();
+        let mut text = self.lay_out(ALONE, &alone, alone_cells);
+        if !together.is_empty() {
+            let table = self.lay_out(TOGETHER, &together, together_cells);
+            text.push_str(&format!("\n\nCo-execution of one stream of images\n\n{table}"));
+        }
+        text
+    }
+
+    fn lay_out(
+        &self,
+        columns: &[&'static str],
+        rows: &[&SummaryRow],
+        cells: fn(&SummaryRow) -> Vec<String>,
+    ) -> String {
+        let mut header = columns.to_vec();
         if self.check_truth {
             header.extend(["true J/image", "error %", "true MB/image", "error %"]);
         }
+        let numbers = 2..header.len();
         header.push("provenance");
-        let numbers = 2..header.len() - 1;
         if self.several_bundles() {
             header.push("bundle");
         }
         let mut table = Table::new();
         table.set_header(header);
-        for row in &self.summary {
-            table.add_row(self.cells(row));
+        for row in rows {
+            table.add_row(self.with_truth(row, cells(row)));
         }
         plain(table, numbers)
     }
@@ -67,19 +105,7 @@ impl Analysis {
         self.summary.iter().any(|row| row.bundle != self.summary[0].bundle)
     }
 
-    fn cells(&self, row: &SummaryRow) -> Vec<String> {
-        let mut cells = vec![
-            row.network.to_string(),
-            row.component.to_string(),
-            number(row.images_per_s),
-            number(row.joules_per_image),
-            number(row.joules_per_image_ci95),
-            number(row.images_per_joule),
-            number(row.gop_per_s),
-            number(row.oi_theoretical),
-            number(row.oi_empirical),
-            number(row.dram_bytes_per_image.map(|bytes| bytes * 1e-6)),
-        ];
+    fn with_truth(&self, row: &SummaryRow, mut cells: Vec<String>) -> Vec<String> {
         if self.check_truth {
             let truth = row.truth.unwrap_or_default();
             cells.extend([
@@ -135,7 +161,8 @@ impl Analysis {
         let several = self.several_bundles();
         let note = |row: &SummaryRow| {
             let bundle = if several { format!("{}: ", row.bundle) } else { String::new() };
-            format!("{bundle}{} on {}: {}", row.network, row.component, row.note())
+            let together = if row.policy.is_some() { " in co-execution" } else { "" };
+            format!("{bundle}{} on {}{together}: {}", row.network, row.component, row.note())
         };
         self.summary.iter().filter(|row| !row.note().is_empty()).map(note).collect()
     }
@@ -163,6 +190,40 @@ fn plain(mut table: Table, numbers: Range<usize>) -> String {
     }
     let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
     lines.join("\n")
+}
+
+fn alone_cells(row: &SummaryRow) -> Vec<String> {
+    vec![
+        row.network.to_string(),
+        row.component.to_string(),
+        number(row.images_per_s),
+        number(row.joules_per_image),
+        number(row.joules_per_image_ci95),
+        number(row.images_per_joule),
+        number(row.gop_per_s),
+        number(row.oi_theoretical),
+        number(row.oi_empirical),
+        number(row.dram_bytes_per_image.map(|bytes| bytes * 1e-6)),
+    ]
+}
+
+fn together_cells(row: &SummaryRow) -> Vec<String> {
+    vec![
+        row.network.to_string(),
+        row.component.to_string(),
+        number(row.frames_pct),
+        number(row.images_per_s),
+        percent(row.gain_pct),
+        number(row.joules_per_image),
+        number(row.joules_per_image_ci95),
+        number(row.images_per_joule),
+        percent(row.images_per_joule_gain_pct),
+        number(row.dram_bytes_per_image.map(|bytes| bytes * 1e-6)),
+        number(row.efficiency_solo),
+        number(row.efficiency_oracle),
+        number(row.latency_p50_ms),
+        number(row.latency_p99_ms),
+    ]
 }
 
 fn section(text: &mut String, title: &str, lines: Vec<String>) {

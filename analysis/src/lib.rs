@@ -16,6 +16,7 @@
 
 mod agent_cost;
 mod bundle;
+mod coexecution;
 mod conservation;
 mod error;
 mod events;
@@ -38,10 +39,11 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 pub use error::AnalysisError;
+pub use files::write_summary;
 pub use refusal::Refusal;
 pub use results::{
-    AgentCost, ConservationRow, EnergyRow, ImageRow, LayerKindRow, LayerRow, RailRole, SummaryRow,
-    TruthColumns, Verdict,
+    AgentCost, ConservationRow, EnergyRow, ImageRow, LayerKindRow, LayerRow, RailRole, Split,
+    SummaryRow, TruthColumns, Verdict,
 };
 
 /// What to analyse beyond the usual.

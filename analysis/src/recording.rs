@@ -1,13 +1,16 @@
 //! All that was read of one bundle: which block, which rails and which provenance a run has.
 
-use wattline_trace::{ComponentRecord, Manifest, Name, Provenance, StandInRecord};
+use wattline_trace::{BundleReader, ComponentRecord, Manifest, Name, Provenance, StandInRecord};
 
+use crate::coexecution::frames::Frames;
+use crate::coexecution::{check, regression, share_out, solo_run};
 use crate::conservation::balance;
+use crate::error::AnalysisError;
 use crate::power::energy::{RailEnergy, measure};
 use crate::power::rail::Rail;
 use crate::refusal::Refusal;
-use crate::results::{ConservationRow, RailRole};
-use crate::spans::Spans;
+use crate::results::{ConservationRow, RailRole, Split};
+use crate::spans::{Coexecution, Part, Run, Spans};
 use crate::timeline::{Block, Timeline};
 use crate::traffic::Traffic;
 use crate::truth::Truth;
@@ -24,20 +27,57 @@ pub(crate) struct Recording<'a> {
     pub(crate) truth: Option<Truth>,
     /// The balance of each rail.
     pub(crate) balances: Vec<ConservationRow>,
-    /// For each run, for each rail.
+    /// For each run, for each rail; all runs of a co-execution have those of the whole.
     pub(crate) energies: Vec<Vec<Result<RailEnergy, Refusal>>>,
+    /// For each run, for each rail: what of a co-execution's energy is one component's.
+    pub(crate) shares: Vec<Vec<Option<Share>>>,
+    /// Results that left a co-execution; none where the table is missing.
+    pub(crate) frames: Option<Frames>,
+}
+
+/// What of a rail's energy is a run's.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Share {
+    /// From 0 to 1.
+    pub(crate) share: f64,
+    /// How far its joules may lie off, beyond the error of what was measured.
+    pub(crate) bound: f64,
+    pub(crate) how: Split,
+}
+
+impl Share {
+    pub(crate) const WHOLE: Share = Share { share: 1.0, bound: 0.0, how: Split::Whole };
 }
 
 impl Recording<'_> {
-    /// The block that a run has for itself, or why it has none.
+    /// The co-execution that a run is (a part of).
+    pub(crate) fn coexecution(&self, run: usize) -> Option<&Coexecution> {
+        match self.spans.runs[run].part {
+            Part::All(place) | Part::Lane(place) => self.spans.coexecutions.get(place),
+            Part::Solo | Part::Orphan => None,
+        }
+    }
+
+    /// The block that a run, or the co-execution it belongs to, has for itself, or why it has
+    /// none.
     pub(crate) fn block(&self, run: usize) -> Result<(usize, &Block), Refusal> {
+        let coexecution = self.coexecution(run);
+        match (self.spans.runs[run].part, coexecution) {
+            (Part::Orphan, _) => return Err(Refusal::NoCoexecution),
+            (_, Some(coexecution)) => check(&self.spans, coexecution)?,
+            (_, None) => {}
+        }
         if !self.spans.runs[run].whole {
             return Err(Refusal::CutOff);
         }
         let mut blocks = self.timeline.blocks().iter().enumerate();
         let found = blocks.find(|(_, block)| block.runs.contains(&run));
         let Some((index, block)) = found else { return Err(Refusal::CutOff) };
-        let other = block.runs.iter().find(|&&other| other != run).map(|&other| {
+        let together = |other: usize| {
+            other == run
+                || coexecution.is_some_and(|it| it.all == other || it.lanes.contains(&other))
+        };
+        let other = block.runs.iter().find(|&&other| !together(other)).map(|&other| {
             let other = &self.spans.runs[other];
             format!("{} on {}", other.network, other.component)
         });
@@ -74,6 +114,31 @@ impl Recording<'_> {
         }
     }
 
+    /// Splits the energies of co-executions. Readings are read again only where a component was
+    /// not seen alone.
+    ///
+    /// # Errors
+    /// If `power.csv` cannot be read.
+    pub(crate) fn share_out(&mut self, bundle: &BundleReader) -> Result<(), AnalysisError> {
+        let lanes = self.spans.coexecutions.iter().flat_map(|it| &it.lanes);
+        let unseen = lanes.map(|&lane| &self.spans.runs[lane]);
+        let sums = match unseen.clone().any(|lane| solo_run(self, lane).is_none()) {
+            true => Some(regression::read(bundle, &self.spans)?),
+            false => None,
+        };
+        self.shares = share_out(self, sums.as_deref());
+        Ok(())
+    }
+
+    /// A run's share of a rail; none if its component does not list it, or it is not known.
+    pub(crate) fn share(&self, run: usize, rail: usize) -> Option<Share> {
+        let listed = self.role(run, &self.rails[rail].record.name) != RailRole::NotListed;
+        match self.spans.runs[run].part {
+            Part::Lane(_) => self.shares[run][rail],
+            _ => listed.then_some(Share::WHOLE),
+        }
+    }
+
     fn balance(&self, rail: usize) -> ConservationRow {
         let mut attributed = vec![None; self.timeline.blocks().len()];
         for (run, energies) in self.energies.iter().enumerate() {
@@ -96,56 +161,87 @@ impl Recording<'_> {
         counted
     }
 
-    fn listed_rails(&self, run: usize) -> &[String] {
-        self.component(run).map_or(&[], |component| &component.rails)
+    /// The components of a run that were emulated on a real board: its own, or all of a
+    /// co-execution's; and those that moved bytes beside it, at the cost of rails it shares.
+    pub(crate) fn stand_ins(&self, run: usize) -> Vec<(&Name, &StandInRecord)> {
+        let own = &self.spans.runs[run];
+        let lanes = self.coexecution(run).map_or(&[][..], |it| &it.lanes).iter();
+        let others = lanes.map(|&lane| &self.spans.runs[lane].component);
+        let stand_in = |name| Some((name, self.component(name)?.stand_in.as_ref()?));
+        let all = matches!(own.part, Part::All(_));
+        let counts =
+            |(name, it): &(&Name, &StandInRecord)| all || **name == own.component || it.moves_bytes;
+        let mut found: Vec<_> =
+            others.chain([&own.component]).filter_map(stand_in).filter(counts).collect();
+        found.dedup_by_key(|(name, _)| *name);
+        found
     }
 
-    fn component(&self, run: usize) -> Option<&ComponentRecord> {
-        let name = &self.spans.runs[run].component;
-        self.manifest.components.iter().find(|known| name == known.name.as_str())
+    /// What the manifest says of a component.
+    pub(crate) fn component(&self, name: &Name) -> Option<&ComponentRecord> {
+        self.manifest.components.iter().find(|known| *name == *known.name)
     }
 
-    /// How a run's component was emulated on a real board, if it was.
-    pub(crate) fn stand_in(&self, run: usize) -> Option<&StandInRecord> {
-        self.component(run)?.stand_in.as_ref()
+    fn own_rails(&self, run: &Run) -> &[String] {
+        self.component(&run.component).map_or(&[], |component| &component.rails)
+    }
+
+    /// The rails that a run's component lists. In a co-execution a component also lists those that
+    /// contain one of its own and that another component lists: only the outermost is counted.
+    fn listed_rails(&self, run: usize) -> Vec<&String> {
+        let own = |run: usize| self.own_rails(&self.spans.runs[run]).iter();
+        let Some(coexecution) = self.coexecution(run) else { return own(run).collect() };
+        let listed: Vec<&String> = coexecution.lanes.iter().flat_map(|&lane| own(lane)).collect();
+        if run == coexecution.all {
+            return listed;
+        }
+        let around = |rail: &String| self.around(rail).collect::<Vec<_>>();
+        let contains = |rail: &&&String| {
+            own(run).any(|own| own == **rail || around(own).contains(&rail.as_str()))
+        };
+        listed.iter().filter(contains).copied().collect()
+    }
+
+    /// The rails that contain one, from the nearest outwards.
+    pub(crate) fn around<'s>(&'s self, rail: &str) -> impl Iterator<Item = &'s str> {
+        let record = |rail: &str| self.manifest.rails.iter().find(|record| record.name == rail);
+        let around = move |rail: &str| record(rail).and_then(|record| record.inside.as_deref());
+        // As many steps as there are rails: no chain is longer, and the manifest has no circle.
+        std::iter::successors(around(rail), move |rail| around(rail))
+            .take(self.manifest.rails.len())
     }
 
     /// What a rail is to a run. A rail inside another counted one is not counted again.
     pub(crate) fn role(&self, run: usize, rail: &str) -> RailRole {
         let listed = self.listed_rails(run);
-        let lists = |rail: &str| listed.iter().any(|other| other == rail);
-        if !lists(rail) {
-            return RailRole::NotListed;
+        let lists = |rail: &str| listed.iter().any(|other| *other == rail);
+        match lists(rail) {
+            false => RailRole::NotListed,
+            true if self.around(rail).any(lists) => RailRole::InsideCounted,
+            true => RailRole::Counted,
         }
-        let record = |rail: &str| self.manifest.rails.iter().find(|record| record.name == rail);
-        let parent = |rail: &str| record(rail).and_then(|record| record.inside.as_deref());
-        // As many steps as there are rails: no chain is longer, and the manifest has no circle.
-        let mut outer = parent(rail);
-        for _ in 0..self.manifest.rails.len() {
-            match outer {
-                Some(name) if lists(name) => return RailRole::InsideCounted,
-                Some(name) => outer = parent(name),
-                None => break,
-            }
-        }
-        RailRole::Counted
     }
 
     /// The worst provenance of what went into a run's row.
     pub(crate) fn provenance(&self, run: usize) -> Provenance {
         let manifest = self.manifest;
-        let name = &self.spans.runs[run].component;
+        let runs = &self.spans.runs;
+        let of = |run: usize| self.component(&runs[run].component);
+        let lanes = self.coexecution(run).filter(|it| it.all == run).map(|it| it.lanes.clone());
+        let components = lanes.unwrap_or_else(|| vec![run]).into_iter().filter_map(of);
         let counted = self.counted_rails(run);
-        let component =
-            manifest.components.iter().filter(|c| name == c.name.as_str()).map(|c| c.provenance);
         let rails = manifest.rails.iter().filter(|rail| counted.contains(&rail.name.as_str()));
         let source = manifest.dram_source.as_deref();
         let counters = manifest.counters.iter().filter(|c| Some(c.source.as_str()) == source);
         let board =
             if manifest.board.emulated { Provenance::Emulated } else { Provenance::Measured };
-        component
+        // Whatever is split of a co-execution is one component's by a rule, and not by a sensor.
+        let split = matches!(runs[run].part, Part::Lane(_)).then_some(Provenance::Estimated);
+        components
+            .map(|component| component.provenance)
             .chain(rails.map(|rail| rail.provenance))
             .chain(counters.map(|counter| counter.provenance))
+            .chain(split)
             .fold(board, Ord::max)
     }
 }

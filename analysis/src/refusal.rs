@@ -10,6 +10,23 @@ pub enum Refusal {
     /// The run's own span, or its images, never reached the bundle.
     #[error("the run is incomplete: its own span is missing, it was cut off while running")]
     CutOff,
+    /// A component's part of a co-execution whose own span never reached the bundle.
+    #[error("the span of the co-execution is missing: it was cut off while running")]
+    NoCoexecution,
+    /// The spans of a co-execution contradict each other.
+    #[error("the co-execution cannot be told apart: {reason}")]
+    Contradiction {
+        /// In which way.
+        reason: String,
+    },
+    /// Bytes of a co-execution cannot be split, for this component was not seen alone.
+    #[error(
+        "{component} has no run of its own with known DRAM bytes: those of the co-execution cannot be split"
+    )]
+    NoSoloBytes {
+        /// The component.
+        component: String,
+    },
     /// The run has no image span.
     #[error("the run has no image spans")]
     NoImages,

@@ -5,9 +5,12 @@ use wattline_trace::{Name, Provenance};
 
 use crate::refusal::Refusal;
 
-/// One network on one component: a row of `summary.csv`.
+/// One network on one component, alone or as a part of a co-execution, or on `all` of them at
+/// once: a row of `summary.csv`, measured or predicted.
 ///
-/// A number that cannot be trusted is `None`, and [`SummaryRow::refusals`] says why.
+/// A number that cannot be trusted is `None`, and [`SummaryRow::refusals`] says why. Of a component
+/// in a co-execution, *images* below are images' worth of work: in a pipeline each component does a
+/// part of an image.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SummaryRow {
     /// The network.
@@ -16,9 +19,10 @@ pub struct SummaryRow {
     /// The component it ran on.
     #[serde(serialize_with = "text")]
     pub component: Name,
-    /// Images that ran to their end.
+    /// Images that ran to their end, wholly or in part; of a co-execution, those delivered.
     pub images: u64,
-    /// Images ÷ (end of the last − start of the first).
+    /// Images ÷ (end of the last − start of the first). In a co-execution ÷ its duration, so that
+    /// the rates of its components add up.
     pub images_per_s: Option<f64>,
     /// Active joules (above idle) of the component's rails ÷ images.
     pub joules_per_image: Option<f64>,
@@ -38,6 +42,30 @@ pub struct SummaryRow {
     /// The worst provenance of all that went in: the component's times, its rails, the DRAM
     /// counter.
     pub provenance: Provenance,
+    /// The policy that gave images out; none where the component had the board to itself.
+    #[serde(serialize_with = "optional_text")]
+    pub policy: Option<Name>,
+    /// The component's share of the images of its co-execution, in percent.
+    pub frames_pct: Option<f64>,
+    /// Of a co-execution, from an image's arrival to its result's leaving: half of the images took
+    /// no longer.
+    pub latency_p50_ms: Option<f64>,
+    /// The same, of 99 images in 100.
+    pub latency_p99_ms: Option<f64>,
+    /// Of a co-execution: how much higher its rate is than that of the component that is fastest
+    /// alone, in percent.
+    pub gain_pct: Option<f64>,
+    /// Of a co-execution: its rate ÷ the sum of its components' rates alone.
+    pub efficiency_solo: Option<f64>,
+    /// Of a co-execution: the least time in which its components could have run as many whole
+    /// images at their rates alone ÷ its duration. Not for cameras, which set the pace.
+    pub efficiency_oracle: Option<f64>,
+    /// How much higher `images_per_joule` is than that of the component alone, or for `all`
+    /// than that of the component that is fastest alone, in percent.
+    pub images_per_joule_gain_pct: Option<f64>,
+    /// The board's name.
+    #[serde(serialize_with = "text")]
+    pub board: Name,
     /// What the emulated board knows, where it was asked for.
     pub truth: Option<TruthColumns>,
     /// The bundle's directory.
@@ -88,13 +116,19 @@ pub struct EnergyRow {
     pub component: Name,
     /// Whether these joules are part of the run's joules per image.
     pub role: RailRole,
+    /// What of the rail's active joules is the component's, from 0 to 1: less than 1 only in a
+    /// co-execution. Empty where the component does not list the rail.
+    pub share: Option<f64>,
+    /// How that was found.
+    pub split: Option<Split>,
     /// Seconds integrated over: the run and its flanks of idle time.
     pub duration_s: Option<f64>,
-    /// All joules over that time.
+    /// All joules over that time. Of a rail that is split they stand, as the idle joules, in the
+    /// row of `all` alone.
     pub integral_joules: Option<f64>,
     /// `idle_watts · duration_s`.
     pub idle_joules: Option<f64>,
-    /// `integral_joules − idle_joules`: what the run caused.
+    /// `share · (integral_joules − idle_joules)`: what the run caused.
     pub active_joules: Option<f64>,
     /// Half of the 95 % interval of `active_joules`.
     pub active_joules_ci95: Option<f64>,
@@ -108,6 +142,20 @@ pub struct EnergyRow {
     pub uncovered_pct: Option<f64>,
     /// Why cells are empty.
     pub note: String,
+}
+
+/// How a component's share of a rail was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Split {
+    /// No other component that ran at the time lists the rail: all of it is the component's.
+    Whole,
+    /// By what each component drew from the rail alone, in the same recording.
+    SoloRuns,
+    /// By how the rail's readings follow which components are busy.
+    Regression,
+    /// By busy time: nothing else is known, and the interval says so.
+    BusyTime,
 }
 
 /// What a rail is to a run.

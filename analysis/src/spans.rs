@@ -3,10 +3,12 @@
 //! Spans are written when they end, so a child stands before its parent, and a run that was cut
 //! off has images but no span of its own: it is put together from its orphans and marked so.
 //! Layers are only checked: no number here depends on them.
+//!
+//! A co-execution is a run of the component `all`; its children are runs of single components.
 
 use std::collections::{HashMap, HashSet};
 
-use wattline_trace::rows::{SpanKind, SpanRow};
+use wattline_trace::rows::{ALL_COMPONENTS, SpanKind, SpanRow};
 use wattline_trace::{BundleReader, Name};
 
 use crate::error::AnalysisError;
@@ -23,7 +25,29 @@ pub(crate) struct Image {
     pub(crate) bytes_theoretical: u64,
 }
 
-/// One network on one component.
+/// What a run is a part of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Nothing: the component has the board to itself.
+    Solo,
+    /// It is a co-execution as a whole: the one of this index.
+    All(usize),
+    /// It is one component's part of a co-execution.
+    Lane(usize),
+    /// It names a parent that is no co-execution, or that never reached the bundle.
+    Orphan,
+}
+
+/// One stream of images over several components at once, as indices of runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Coexecution {
+    /// The run of the component `all`.
+    pub(crate) all: usize,
+    /// The run of each component, in order of their start.
+    pub(crate) lanes: Vec<usize>,
+}
+
+/// One network on one component, or on all of them.
 #[derive(Debug, Clone)]
 pub(crate) struct Run {
     pub(crate) network: Name,
@@ -32,6 +56,7 @@ pub(crate) struct Run {
     pub(crate) end: u64,
     /// Whether the run's own span is in the bundle.
     pub(crate) whole: bool,
+    pub(crate) part: Part,
     /// In order of their start.
     pub(crate) images: Vec<Image>,
 }
@@ -61,6 +86,7 @@ pub(crate) fn seconds(from: u64, to: u64) -> f64 {
 pub(crate) struct Spans {
     /// In order of their start.
     pub(crate) runs: Vec<Run>,
+    pub(crate) coexecutions: Vec<Coexecution>,
     /// Layers whose image is missing: work that no run accounts for.
     pub(crate) stray: Vec<(u64, u64)>,
     /// Layers that reach outside their image.
@@ -93,12 +119,22 @@ impl Spans {
         })?;
         Ok(collected.assemble())
     }
+
+    /// The runs as tables show them: those alone first, then each co-execution, its components
+    /// before the whole.
+    pub(crate) fn in_order(&self) -> Vec<usize> {
+        let apart = |run: &&usize| matches!(self.runs[**run].part, Part::Solo | Part::Orphan);
+        let indices: Vec<usize> = (0..self.runs.len()).collect();
+        let together = self.coexecutions.iter().flat_map(|it| it.lanes.iter().chain([&it.all]));
+        indices.iter().filter(apart).chain(together).copied().collect()
+    }
 }
 
 #[derive(Debug, Default)]
 struct Collected {
     ids: HashSet<u64>,
-    runs: HashMap<u64, Run>,
+    /// By id, each with its parent.
+    runs: HashMap<u64, (Option<u64>, Run)>,
     images: Vec<SpanRow>,
     /// Parent, start and end.
     layers: Vec<(Option<u64>, u64, u64)>,
@@ -108,7 +144,7 @@ impl Collected {
     fn add(&mut self, span: SpanRow) {
         match span.kind {
             SpanKind::Run => {
-                self.runs.insert(span.id, empty_run(&span, true));
+                self.runs.insert(span.id, (span.parent, empty_run(&span, true)));
             }
             SpanKind::Image => self.images.push(span),
             SpanKind::Layer => self.layers.push((span.parent, span.start_ns, span.end_ns)),
@@ -120,7 +156,7 @@ impl Collected {
         let mut cut_off: HashMap<(Option<u64>, Name, Name), Run> = HashMap::new();
         for span in self.images {
             let run = match span.parent.and_then(|parent| self.runs.get_mut(&parent)) {
-                Some(run) => run,
+                Some((_, run)) => run,
                 None => {
                     let key = (span.parent, span.name.clone(), span.component.clone());
                     let run = cut_off.entry(key).or_insert_with(|| empty_run(&span, false));
@@ -137,12 +173,15 @@ impl Collected {
                 bytes_theoretical: span.bytes_theoretical,
             });
         }
-        let mut runs: Vec<Run> = self.runs.into_values().chain(cut_off.into_values()).collect();
-        for run in &mut runs {
+        let recorded = self.runs.into_iter().map(|(id, (parent, run))| (Some(id), parent, run));
+        let cut_off = cut_off.into_values().map(|run| (None, None, run));
+        let mut runs: Vec<_> = recorded.chain(cut_off).collect();
+        for (_, _, run) in &mut runs {
             run.images.sort_by_key(|image| (image.start, image.end, image.index));
         }
-        runs.sort_by(|a, b| order(a).cmp(&order(b)));
-        Spans { runs, stray, misplaced_layers }
+        runs.sort_by(|a, b| order(&a.2).cmp(&order(&b.2)));
+        let (runs, coexecutions) = put_together(runs);
+        Spans { runs, coexecutions, stray, misplaced_layers }
     }
 
     fn check_layers(&self) -> (Vec<(u64, u64)>, u64) {
@@ -161,6 +200,33 @@ impl Collected {
     }
 }
 
+/// Finds the co-executions among runs with their ids and parents, and marks each run's part.
+fn put_together(runs: Vec<(Option<u64>, Option<u64>, Run)>) -> (Vec<Run>, Vec<Coexecution>) {
+    let mut coexecutions: Vec<Coexecution> = Vec::new();
+    let mut by_id: HashMap<u64, usize> = HashMap::new();
+    for (index, (id, parent, run)) in runs.iter().enumerate() {
+        if let (Some(id), None, true) = (*id, parent, run.component == ALL_COMPONENTS) {
+            by_id.insert(id, coexecutions.len());
+            coexecutions.push(Coexecution { all: index, lanes: vec![] });
+        }
+    }
+    let place = |(index, (id, parent, mut run)): (usize, (Option<u64>, Option<u64>, Run))| {
+        run.part = match parent {
+            Some(parent) => by_id.get(&parent).map_or(Part::Orphan, |&place| Part::Lane(place)),
+            None => id.and_then(|id| by_id.get(&id)).map_or(Part::Solo, |&place| Part::All(place)),
+        };
+        match run.part {
+            Part::Lane(place) => coexecutions[place].lanes.push(index),
+            // Whatever it belonged to may have begun before it and gone on after it.
+            Part::Orphan => run.whole = false,
+            Part::Solo | Part::All(_) => {}
+        }
+        run
+    };
+    let runs = runs.into_iter().enumerate().map(place).collect();
+    (runs, coexecutions)
+}
+
 fn empty_run(span: &SpanRow, whole: bool) -> Run {
     Run {
         network: span.name.clone(),
@@ -168,6 +234,7 @@ fn empty_run(span: &SpanRow, whole: bool) -> Run {
         start: span.start_ns,
         end: span.end_ns,
         whole,
+        part: Part::Solo,
         images: Vec::new(),
     }
 }

@@ -1,24 +1,46 @@
 //! The summary row of a run: joules, bytes and rates put together.
 
+mod against_solo;
+mod truth_columns;
+
+use std::collections::HashSet;
+
+use wattline_trace::Name;
+
+use crate::coexecution::work::images_worth;
+use crate::coexecution::{check, solo_run};
 use crate::power::variance::Variance;
 use crate::recording::Recording;
 use crate::refusal::Refusal;
-use crate::results::{SummaryRow, TruthColumns};
-use crate::spans::{Run, seconds};
+use crate::results::{Split, SummaryRow};
+use crate::spans::{Coexecution, Part, Run, seconds};
 
 /// Share of a run that images must fill for its joules to be theirs without a remark.
 const LEAST_FILLED: f64 = 0.95;
 
+/// What stands for a policy that the manifest does not name.
+const UNKNOWN: &str = "unknown";
+
+/// The rows of all runs, in the order of tables.
+pub(crate) fn rows(recording: &Recording<'_>) -> Vec<SummaryRow> {
+    let mut rows: Vec<Option<SummaryRow>> = vec![None; recording.spans.runs.len()];
+    for index in recording.spans.in_order() {
+        let mut row = row(recording, index);
+        against_solo::compare(&mut row, recording, index, &rows);
+        rows[index] = Some(row);
+    }
+    recording.spans.in_order().into_iter().filter_map(|index| rows[index].take()).collect()
+}
+
 /// The row of run `index`. An empty cell has its reason in the row's refusals.
-pub(crate) fn row(recording: &Recording<'_>, index: usize) -> SummaryRow {
+fn row(recording: &Recording<'_>, index: usize) -> SummaryRow {
     let run = &recording.spans.runs[index];
-    let images = run.images.len() as f64;
-    let work = Work::of(run);
+    let work = Work::of(recording, index);
     let mut refusals = Vec::new();
-    let sound = sound(run);
-    let stream = run.stream_seconds();
+    let sound = sound(recording, index, &work);
+    let (images, duration) = (work.images, work.seconds);
     let rate = known(
-        if stream > 0.0 { Ok(images / stream) } else { Err(Refusal::NoTime) },
+        if duration > 0.0 { Ok(images / duration) } else { Err(Refusal::NoTime) },
         &sound,
         &mut refusals,
     );
@@ -27,52 +49,121 @@ pub(crate) fn row(recording: &Recording<'_>, index: usize) -> SummaryRow {
     let flops = known(work.flops.ok_or(Refusal::NoFlops), &sound, &mut refusals);
     let theoretical = known(work.bytes.ok_or(Refusal::NoTheoreticalBytes), &sound, &mut refusals);
     let joules_per_image = energy.map(|(joules, _)| joules / images);
+    let together = recording.coexecution(index);
+    let record = recording.manifest.coexecution.as_ref();
+    let policy = || record.map_or(UNKNOWN.into(), |record| Name::new(&record.policy));
     let mut row = SummaryRow {
         network: run.network.clone(),
         component: run.component.clone(),
-        images: run.images.len() as u64,
+        images: work.count,
         images_per_s: rate,
         joules_per_image,
         joules_per_image_ci95: energy.map(|(_, half_width)| half_width / images),
-        images_per_joule: joules_per_image.map(f64::recip),
+        images_per_joule: joules_per_image.map(f64::recip).filter(|it| it.is_finite()),
         gop_per_s: flops.zip(rate).map(|(flops, rate)| flops / images * rate * 1e-9),
         oi_theoretical: flops.zip(theoretical).map(|(flops, bytes)| flops / bytes),
         oi_empirical: flops.zip(bytes).map(|(flops, bytes)| flops / bytes),
         dram_bytes_per_image: bytes.map(|bytes| bytes / images),
         provenance: recording.provenance(index),
+        policy: together.map(|_| policy()),
+        frames_pct: None,
+        latency_p50_ms: None,
+        latency_p99_ms: None,
+        gain_pct: None,
+        efficiency_solo: None,
+        efficiency_oracle: None,
+        images_per_joule_gain_pct: None,
+        board: Name::new(&recording.manifest.board.name),
         truth: None,
         bundle: recording.name.clone(),
         refusals,
-        remarks: remarks(recording, index),
+        remarks: remarks(recording, index, &work),
     };
-    hold_against_truth(&mut row, recording, index);
+    truth_columns::hold_against_truth(&mut row, recording, index, images);
     row
 }
 
-/// Work of all images of a run; none where it is not known.
+/// The work of a run: what its numbers are divided by.
 struct Work {
+    /// Images, as tables show them.
+    count: u64,
+    /// Images' worth of work.
+    images: f64,
+    /// The time it took.
+    seconds: f64,
+    /// None where it is not known.
     flops: Option<f64>,
     bytes: Option<f64>,
 }
 
 impl Work {
-    fn of(run: &Run) -> Self {
+    fn of(recording: &Recording<'_>, index: usize) -> Self {
+        let runs = &recording.spans.runs;
+        let run = &runs[index];
+        let together = recording.coexecution(index);
+        let lanes = together.map_or(&[][..], |it| &it.lanes);
+        let of_lanes: Vec<&Run> = lanes.iter().map(|&lane| &runs[lane]).collect();
+        let parts = if run.part == Part::Solo { vec![run] } else { of_lanes.clone() };
+        let own = match run.part {
+            Part::All(_) => &parts[..],
+            _ => &[run][..],
+        };
         let sum = |of: fn(&crate::spans::Image) -> u64| {
-            let total: u128 = run.images.iter().map(|image| u128::from(of(image))).sum();
+            let images = || own.iter().flat_map(|run| &run.images);
+            let total: u128 = images().map(|image| u128::from(of(image))).sum();
             // An image that says nothing would make the others' sum look like all of it.
-            let all = run.images.iter().all(|image| of(image) > 0);
+            let all = images().all(|image| of(image) > 0);
             (all && total > 0).then_some(total as f64)
         };
-        Work { flops: sum(|image| image.flops), bytes: sum(|image| image.bytes_theoretical) }
+        let count = run.images.len() as u64;
+        let (count, images) = match run.part {
+            Part::Solo | Part::Orphan => (count, count as f64),
+            Part::All(_) => {
+                let delivered = delivered(recording, index, &of_lanes);
+                (delivered, delivered as f64)
+            }
+            Part::Lane(_) => {
+                let place = lanes.iter().position(|&lane| lane == index).unwrap_or(0);
+                (count, images_worth(&of_lanes)[place])
+            }
+        };
+        let seconds = match together {
+            Some(together) => seconds(runs[together.all].start, runs[together.all].end),
+            None => run.stream_seconds(),
+        };
+        Work {
+            count,
+            images,
+            seconds,
+            flops: sum(|image| image.flops),
+            bytes: sum(|image| image.bytes_theoretical),
+        }
+    }
+}
+
+/// Images that left a co-execution: by `frames.csv`, or where that is missing those that ran.
+fn delivered(recording: &Recording<'_>, all: usize, lanes: &[&Run]) -> u64 {
+    match &recording.frames {
+        Some(frames) => frames.of(&recording.spans.runs[all]).images.len() as u64,
+        None => images_worth(lanes).iter().sum::<f64>().round() as u64,
     }
 }
 
 /// Whether the run's images can be divided by at all.
-fn sound(run: &Run) -> Result<(), Refusal> {
-    if run.images.is_empty() {
+fn sound(recording: &Recording<'_>, index: usize, work: &Work) -> Result<(), Refusal> {
+    let runs = &recording.spans.runs;
+    let run = &runs[index];
+    let together = recording.coexecution(index);
+    if let Some(together) = together {
+        check(&recording.spans, together)?;
+    }
+    if work.count == 0 {
         return Err(if run.whole { Refusal::NoImages } else { Refusal::CutOff });
     }
-    run.image_outside().map_or(Ok(()), |image| Err(Refusal::ImageOutsideRun { image }))
+    // One component's images would be taken for another's.
+    let lanes = together.map_or(&[][..], |it| &it.lanes).iter().map(|&lane| &runs[lane]);
+    let outside = [run].into_iter().chain(lanes).find_map(Run::image_outside);
+    outside.map_or(Ok(()), |image| Err(Refusal::ImageOutsideRun { image }))
 }
 
 /// A value, if the run is sound and nothing refuses it; the reason is kept once.
@@ -95,9 +186,8 @@ fn known<T>(
 /// Active joules of a run over its component's rails, and half of their 95 % interval.
 fn active_energy(recording: &Recording<'_>, index: usize) -> Result<(f64, f64), Refusal> {
     recording.block(index)?;
-    if recording.stand_in(index).is_some() {
-        let component = recording.spans.runs[index].component.to_string();
-        return Err(Refusal::StandInEnergy { component });
+    if let Some((component, _)) = recording.stand_ins(index).first() {
+        return Err(Refusal::StandInEnergy { component: component.to_string() });
     }
     let counted = recording.counted_rails(index);
     if counted.is_empty() {
@@ -106,69 +196,123 @@ fn active_energy(recording: &Recording<'_>, index: usize) -> Result<(f64, f64), 
     }
     let mut joules = 0.0;
     let mut variance = Variance::default();
+    let mut bound = 0.0;
     for rail in counted {
         let place = recording.rails.iter().position(|known| known.record.name == rail);
         let place = place.ok_or_else(|| Refusal::RailNotRecorded { rail: rail.to_owned() })?;
         let energy = recording.energies[index][place].as_ref().map_err(Clone::clone)?;
-        joules += energy.active_joules;
-        variance += energy.variance;
+        // Where the energy is known, so is the share.
+        let Some(part) = recording.share(index, place) else { continue };
+        joules += part.share * energy.active_joules;
+        variance += energy.variance.scaled(part.share);
+        bound += part.bound;
     }
     let half_width = variance.half_width();
-    if !(joules.is_finite() && half_width.is_finite()) || half_width >= joules {
+    if !(joules.is_finite() && (half_width + bound).is_finite()) || half_width >= joules {
         return Err(Refusal::Undetermined { joules, half_width });
     }
-    Ok((joules, half_width))
+    Ok((joules, half_width + bound))
 }
 
-/// DRAM bytes of a run above idle traffic.
+/// DRAM bytes of a run; of a component in a co-execution by what an image took it alone.
 fn dram_bytes(recording: &Recording<'_>, index: usize) -> Result<f64, Refusal> {
-    if recording.stand_in(index).is_some_and(|stand_in| !stand_in.moves_bytes) {
-        let component = recording.spans.runs[index].component.to_string();
-        return Err(Refusal::StandInTraffic { component });
+    let run = &recording.spans.runs[index];
+    let own = recording.component(&run.component).and_then(|it| it.stand_in.as_ref());
+    if own.is_some_and(|stand_in| !stand_in.moves_bytes) {
+        return Err(Refusal::StandInTraffic { component: run.component.to_string() });
     }
     let (block, at) = recording.block(index)?;
-    recording.traffic.bytes(block, at)
+    let bytes = recording.traffic.bytes(block, at)?;
+    let (Part::Lane(_), Some(together)) = (run.part, recording.coexecution(index)) else {
+        return Ok(bytes);
+    };
+    let lanes: Vec<&Run> = together.lanes.iter().map(|&it| &recording.spans.runs[it]).collect();
+    let images = images_worth(&lanes);
+    let expected = together.lanes.iter().zip(images).map(|(&lane, images)| {
+        Ok(if images > 0.0 { solo_bytes_per_image(recording, lane)? * images } else { 0.0 })
+    });
+    let expected: Vec<f64> = expected.collect::<Result<_, Refusal>>()?;
+    let place = together.lanes.iter().position(|&lane| lane == index).unwrap_or(0);
+    Ok(bytes * expected[place] / expected.iter().sum::<f64>())
 }
 
-fn remarks(recording: &Recording<'_>, index: usize) -> Vec<String> {
+fn solo_bytes_per_image(recording: &Recording<'_>, lane: usize) -> Result<f64, Refusal> {
+    let lane = &recording.spans.runs[lane];
+    let unseen = || Refusal::NoSoloBytes { component: lane.component.to_string() };
+    let solo = solo_run(recording, lane).ok_or_else(unseen)?;
+    let (block, at) = recording.block(solo)?;
+    let bytes = recording.traffic.bytes(block, at).map_err(|_| unseen())?;
+    Ok(bytes / recording.spans.runs[solo].images.len() as f64)
+}
+
+fn remarks(recording: &Recording<'_>, index: usize, work: &Work) -> Vec<String> {
     let run = &recording.spans.runs[index];
-    let behind = recording.stand_in(index).and_then(|stand_in| stand_in.behind.clone());
-    let mut remarks = Vec::from_iter(behind);
-    let filled = run.stream_seconds() / seconds(run.start, run.end);
-    if run.whole && !run.images.is_empty() && filled < LEAST_FILLED {
-        let percent = 100.0 * filled;
-        let remark =
-            format!("images fill {percent:.1} % of the run; joules and bytes are of all of it");
-        remarks.push(remark);
-    }
+    let behind = recording.component(&run.component).and_then(|it| it.stand_in.as_ref());
+    let mut remarks = Vec::from_iter(behind.and_then(|stand_in| stand_in.behind.clone()));
+    remarks.extend(match (run.part, recording.coexecution(index)) {
+        (Part::All(_), Some(together)) => remarks_on_all(recording, together, work),
+        (Part::Lane(_), _) => remarks_on_shares(recording, index),
+        _ => remarks_on_solo(run),
+    });
     remarks
 }
 
-fn hold_against_truth(row: &mut SummaryRow, recording: &Recording<'_>, index: usize) {
-    let Some(truth) = &recording.truth else { return };
-    let run = &recording.spans.runs[index];
-    let mut columns = TruthColumns::default();
-    if run.images.is_empty() {
-        row.truth = Some(columns);
-        return;
+fn remarks_on_solo(run: &Run) -> Vec<String> {
+    let filled = run.stream_seconds() / seconds(run.start, run.end);
+    if !run.whole || run.images.is_empty() || filled >= LEAST_FILLED || filled.is_nan() {
+        return vec![];
     }
-    let images = run.images.len() as f64;
-    let error = |measured: Option<f64>, truth: f64| {
-        measured.map(|measured| 100.0 * (measured - truth) / truth).filter(|e| e.is_finite())
+    let percent = 100.0 * filled;
+    vec![format!("images fill {percent:.1} % of the run; joules and bytes are of all of it")]
+}
+
+/// Where spans and deliveries differ, joules are of what ran, and images of what was delivered.
+fn remarks_on_all(recording: &Recording<'_>, together: &Coexecution, work: &Work) -> Vec<String> {
+    let Some(frames) = &recording.frames else { return vec![] };
+    let runs = &recording.spans.runs;
+    let delivered = frames.of(&runs[together.all]);
+    let lanes = || together.lanes.iter().map(|&lane| &runs[lane]);
+    let ran: HashSet<u64> = lanes().flat_map(|it| &it.images).filter_map(|it| it.index).collect();
+    let mut remarks = Vec::new();
+    let lost = ran.difference(&delivered.images).count();
+    if lost > 0 {
+        remarks.push(format!("{lost} images ran and were not delivered; their joules count"));
+    }
+    let unseen = delivered.images.difference(&ran).count();
+    if unseen > 0 {
+        remarks.push(format!("{unseen} of {} delivered images have no span", work.count));
+    }
+    let absent = |name: &&Name| !lanes().any(|lane| lane.component == **name);
+    let mut absent: Vec<&Name> = delivered.components.iter().filter(absent).collect();
+    absent.sort_unstable();
+    remarks.extend(absent.iter().map(|name| format!("{name} delivered images and has no run")));
+    remarks
+}
+
+/// Which joules are a component's by a rule, and by which.
+fn remarks_on_shares(recording: &Recording<'_>, index: usize) -> Vec<String> {
+    let split_by = |how: Split| {
+        let counted = recording.counted_rails(index).into_iter();
+        let rails: Vec<&str> = counted
+            .filter(|rail| {
+                let place = recording.rails.iter().position(|it| it.record.name == **rail);
+                let share = place.and_then(|place| recording.share(index, place));
+                share.is_some_and(|share| share.how == how)
+            })
+            .collect();
+        (!rails.is_empty()).then(|| rails.join(", "))
     };
-    match truth.active_joules(run, recording.counted_rails(index).into_iter()) {
-        Ok(joules) => {
-            columns.joules_per_image = Some(joules / images);
-            columns.energy_error_pct = error(row.joules_per_image, joules / images);
-        }
-        Err(missing) => row.remarks.push(missing),
-    }
-    match truth.dram_bytes(run) {
-        Ok(bytes) => {
-            columns.dram_bytes_per_image = Some(bytes / images);
-            columns.traffic_error_pct = error(row.dram_bytes_per_image, bytes / images);
-        }
-        Err(missing) => row.remarks.push(missing),
-    }
-    row.truth = Some(columns);
+    let told = |how, what: &str| split_by(how).map(|rails| format!("share of {rails} {what}"));
+    [
+        told(Split::SoloRuns, "estimated from runs alone"),
+        told(Split::Regression, "estimated from how readings follow who is busy"),
+        told(
+            Split::BusyTime,
+            "estimated by busy time, which says little: run each component alone in the same \
+             recording",
+        ),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }

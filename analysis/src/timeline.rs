@@ -136,15 +136,16 @@ impl Block {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spans::Run;
+    use crate::spans::{Part, Run};
 
     fn run(start: u64, end: u64, whole: bool) -> Run {
-        Run { network: "n".into(), component: "c".into(), start, end, whole, images: vec![] }
+        let (network, component) = ("n".into(), "c".into());
+        Run { network, component, start, end, whole, part: Part::Solo, images: vec![] }
     }
 
     fn timeline(runs: &[(u64, u64, bool)], stray: &[(u64, u64)], tail_unknown: bool) -> Timeline {
         let runs = runs.iter().map(|&(start, end, whole)| run(start, end, whole)).collect();
-        let spans = Spans { runs, stray: stray.to_vec(), misplaced_layers: 0 };
+        let spans = Spans { runs, stray: stray.to_vec(), ..Spans::default() };
         Timeline::new(&spans, tail_unknown)
     }
 

@@ -345,7 +345,7 @@ fn several_bundles_at_once() {
     let out = parent.path().join("out/deep");
     analysis.write(&out).unwrap();
     let summary = fs::read_to_string(out.join("summary.csv")).unwrap();
-    assert!(summary.starts_with("network,component,images,images_per_s,joules_per_image,joules_per_image_ci95,images_per_joule,gop_per_s,oi_theoretical,oi_empirical,dram_bytes_per_image,provenance,bundle,note\n"), "{summary}");
+    assert!(summary.starts_with("network,component,images,images_per_s,joules_per_image,joules_per_image_ci95,images_per_joule,gop_per_s,oi_theoretical,oi_empirical,dram_bytes_per_image,provenance,policy,frames_pct,latency_p50_ms,latency_p99_ms,gain_pct,efficiency_solo,efficiency_oracle,images_per_joule_gain_pct,board,bundle,note\n"), "{summary}");
     assert_eq!(summary.lines().count(), 5);
     assert_eq!(fs::read_to_string(out.join("energy.csv")).unwrap().lines().count(), 13);
     assert_eq!(fs::read_to_string(out.join("conservation.csv")).unwrap().lines().count(), 7);
@@ -384,15 +384,15 @@ proptest! {
     /// Any bytes anywhere, any cut: an answer, and numbers only where they are finite.
     #[test]
     fn damage_never_panics(
-        file in prop::sample::select(vec!["power.csv", "spans.csv", "traffic.csv", "agent.csv", "events.csv", "truth.csv", "manifest.json"]),
+        file in prop::sample::select(vec!["power.csv", "spans.csv", "traffic.csv", "agent.csv", "events.csv", "truth.csv", "frames.csv", "manifest.json"]),
         damage in prop::collection::vec((any::<prop::sample::Index>(), prop_oneof![any::<u8>(), b'0'..=b'9']), 0..6),
         cut in prop::option::of(any::<prop::sample::Index>()),
         check_truth: bool,
     ) {
         let directory = tempfile::tempdir().unwrap();
-        let mut scene = Scene::usual(140_000_000, 7);
+        let mut scene = Scene::together(140_000_000, 7);
         scene.jobs.iter_mut().for_each(|job| job.images = 5);
-        scene.tables().write(directory.path(), Outcome::Completed);
+        scene.tables_together().write(directory.path(), Outcome::Completed);
         let path = directory.path().join(file);
         let mut bytes = fs::read(&path).unwrap();
         for (index, byte) in damage {
@@ -405,7 +405,7 @@ proptest! {
         fs::write(&path, bytes).unwrap();
         if let Ok(analysis) = analyze(&[directory.path().to_owned()], &Options { check_truth }) {
             for row in &analysis.summary {
-                let cells = [row.images_per_s, row.joules_per_image, row.joules_per_image_ci95, row.images_per_joule, row.gop_per_s, row.oi_empirical, row.oi_theoretical, row.dram_bytes_per_image];
+                let cells = [row.images_per_s, row.joules_per_image, row.joules_per_image_ci95, row.images_per_joule, row.gop_per_s, row.oi_empirical, row.oi_theoretical, row.dram_bytes_per_image, row.frames_pct, row.latency_p50_ms, row.gain_pct, row.efficiency_solo, row.efficiency_oracle, row.images_per_joule_gain_pct];
                 prop_assert!(cells.iter().flatten().all(|value| value.is_finite()), "{row:?}");
             }
             prop_assert!(!analysis.table().is_empty());

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use serde::Serialize;
+use wattline_analysis::SummaryRow;
 use wattline_board::description::{Component, Description};
 use wattline_board::emulated::fluid::{Completion, Fluid};
 use wattline_board::emulated::work::Work;
@@ -15,6 +15,8 @@ use wattline_inference::coexecution::{
 use wattline_inference::cost::{ElementType, graph_cost};
 use wattline_inference::graph::Graph;
 use wattline_inference::{Model, layer_shapes, zoo};
+use wattline_trace::Provenance;
+use wattline_trace::rows::ALL_COMPONENTS;
 
 use crate::coexecution::{self, alone, transfers};
 use crate::run::lane::refuse_quantised;
@@ -31,33 +33,6 @@ pub(super) struct Question {
     pub(super) fps: Option<f64>,
 }
 
-/// A row of `summary.csv`: a component of the run, or `all` of them.
-///
-/// The columns of `wattline analyze` first; the model knows no interval, so that column is empty.
-#[derive(Debug, Clone, Serialize)]
-pub(super) struct Row {
-    pub(super) network: String,
-    pub(super) component: String,
-    pub(super) images: u64,
-    pub(super) images_per_s: f64,
-    pub(super) joules_per_image: Option<f64>,
-    joules_per_image_ci95: Option<f64>,
-    pub(super) images_per_joule: Option<f64>,
-    gop_per_s: f64,
-    oi_theoretical: f64,
-    oi_empirical: Option<f64>,
-    pub(super) dram_bytes_per_image: Option<f64>,
-    provenance: &'static str,
-    pub(super) frames_pct: Option<f64>,
-    pub(super) latency_p50_ms: Option<f64>,
-    pub(super) latency_p99_ms: Option<f64>,
-    pub(super) efficiency_solo: Option<f64>,
-    pub(super) efficiency_oracle: Option<f64>,
-    pub(super) gain_pct: Option<f64>,
-    pub(super) board: String,
-    pub(super) policy: &'static str,
-}
-
 /// A component that takes part.
 #[derive(Debug)]
 struct Lane<'a> {
@@ -68,8 +43,8 @@ struct Lane<'a> {
     alone: Completion,
 }
 
-/// Predicts one stream: a row for each component, and one named `all`.
-pub(super) fn predict(question: &Question) -> Result<Vec<Row>> {
+/// Predicts one stream: a row of `summary.csv` for each component, and one named `all`.
+pub(super) fn predict(question: &Question) -> Result<Vec<SummaryRow>> {
     let board = &question.board;
     if let Some(key) = board.missing_for_emulation() {
         bail!("board {} cannot be simulated: its description lacks {key}", board.name);
@@ -142,6 +117,11 @@ fn lanes<'a>(question: &'a Question, network: &str, graph: &Graph) -> Result<Vec
 }
 
 impl Lane<'_> {
+    /// Joules of an image above idle.
+    fn joules(&self) -> f64 {
+        self.alone.image.active_joules.iter().sum()
+    }
+
     fn profile(&self) -> Profile {
         let seconds: Vec<f64> = self
             .alone
@@ -149,8 +129,8 @@ impl Lane<'_> {
             .iter()
             .map(|layer| (layer.end_ns - layer.start_ns) as f64 * 1e-9)
             .collect();
-        let joules = self.alone.image.active_joules.iter().sum();
-        Profile::new(self.component.name(), seconds.iter().sum(), joules).with_layers(&seconds)
+        Profile::new(self.component.name(), seconds.iter().sum(), self.joules())
+            .with_layers(&seconds)
     }
 }
 
@@ -160,32 +140,46 @@ fn rows(
     graph: &Graph,
     lanes: &[Lane<'_>],
     report: &Report,
-) -> Vec<Row> {
-    let row = |component: &str, images: u64, work: f64, joules: f64, bytes: f64, theory: u64| {
+) -> Vec<SummaryRow> {
+    let row = |component: &str,
+               alone: &Lane<'_>,
+               images: u64,
+               work: f64,
+               spent: (f64, f64),
+               theory: u64| {
+        let (joules, bytes) = spent;
         let flops = graph_cost(graph, ElementType::F32).flops as f64;
         let images_per_s = work / report.makespan_s;
         let per_image = |value: f64| (work > 0.0).then(|| value / work);
-        Row {
-            network: network.to_owned(),
-            component: component.to_owned(),
+        let images_per_joule = per_image(joules).map(f64::recip);
+        SummaryRow {
+            network: network.into(),
+            component: component.into(),
             images,
-            images_per_s,
+            images_per_s: Some(images_per_s),
             joules_per_image: per_image(joules),
+            // The model knows no interval.
             joules_per_image_ci95: None,
-            images_per_joule: per_image(joules).map(f64::recip),
-            gop_per_s: flops * images_per_s * 1e-9,
-            oi_theoretical: flops / theory as f64,
+            images_per_joule,
+            gop_per_s: Some(flops * images_per_s * 1e-9),
+            oi_theoretical: Some(flops / theory as f64),
             oi_empirical: per_image(bytes).map(|bytes| flops / bytes),
             dram_bytes_per_image: per_image(bytes),
-            provenance: "emulated",
+            provenance: Provenance::Emulated,
+            policy: Some(report.policy.as_str().into()),
             frames_pct: None,
             latency_p50_ms: None,
             latency_p99_ms: None,
+            gain_pct: None,
             efficiency_solo: None,
             efficiency_oracle: None,
-            gain_pct: None,
-            board: question.board.name.clone(),
-            policy: report.policy.as_str(),
+            images_per_joule_gain_pct: images_per_joule
+                .map(|value| 100.0 * (value * alone.joules() - 1.0)),
+            board: question.board.name.as_str().into(),
+            truth: None,
+            bundle: "".into(),
+            refusals: vec![],
+            remarks: vec![],
         }
     };
     let theory = |lane: &Lane<'_>| {
@@ -200,22 +194,25 @@ fn rows(
         let bytes = work * lane.work.dram_bytes();
         all_bytes += bytes;
         all_theory += work * theory(lane) as f64;
-        rows.push(Row {
+        rows.push(SummaryRow {
             frames_pct: Some(part.frames_pct),
-            ..row(&part.component, part.images, work, spent.joules, bytes, theory(lane))
+            ..row(&part.component, lane, part.images, work, (spent.joules, bytes), theory(lane))
         });
     }
     let images = report.images;
     let theory = all_theory / images.max(1) as f64;
+    let best = lanes.iter().find(|lane| lane.component.name() == report.best_single);
+    let best = best.unwrap_or(&lanes[0]);
+    let spent = (report.joules(), all_bytes);
     let whole = parts.last().and_then(|all| all.whole.as_ref());
-    rows.push(Row {
+    rows.push(SummaryRow {
         frames_pct: Some(100.0),
         latency_p50_ms: whole.and_then(|whole| whole.latency_p50_ms),
         latency_p99_ms: whole.and_then(|whole| whole.latency_p99_ms),
         efficiency_solo: whole.map(|whole| whole.efficiency_solo),
         efficiency_oracle: whole.map(|whole| whole.efficiency_oracle),
         gain_pct: whole.map(|whole| whole.gain_pct),
-        ..row("all", images, images as f64, report.joules(), all_bytes, theory as u64)
+        ..row(ALL_COMPONENTS, best, images, images as f64, spent, theory as u64)
     });
     rows
 }

@@ -2,11 +2,12 @@
 
 use anyhow::Result;
 use clap::ValueEnum;
+use wattline_analysis::SummaryRow;
 use wattline_board::description::{Description, builtin_names};
 use wattline_inference::coexecution::policy::PolicyKind;
 use wattline_inference::zoo;
 
-use super::predict::{Question, Row, predict};
+use super::predict::{Question, predict};
 
 /// What is varied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -20,7 +21,7 @@ pub(super) enum Axis {
 }
 
 /// Predicts for every combination of what `axes` name, the rest as in `question`.
-pub(super) fn sweep(question: &Question, axes: &[Axis]) -> Result<Vec<Row>> {
+pub(super) fn sweep(question: &Question, axes: &[Axis]) -> Result<Vec<SummaryRow>> {
     let boards = match axes.contains(&Axis::Boards) {
         true => builtin_names().map(Description::load).collect::<Result<Vec<_>, _>>()?,
         false => vec![question.board.clone()],

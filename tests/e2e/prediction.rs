@@ -81,3 +81,17 @@ fn what_cannot_be_predicted_is_refused() {
         place.wattline(&format!("{simulate} {rest}")).refused(&parts);
     }
 }
+
+/// What is predicted can be put beside what was measured: the columns are the same.
+#[test]
+fn predictions_and_measurements_have_the_same_columns() {
+    let place = Place::new();
+    let on = "--network squeezenet --on a15,gpu --images 8";
+    place.wattline(&format!("simulate --board exynos5422 {on} --out predicted")).succeeded();
+    let run = format!("run --board emulated:exynos5422 {on} --clock virtual --out trace");
+    place.wattline(&run).succeeded();
+    place.wattline("analyze trace --out measured").succeeded();
+    let [predicted, measured] = ["predicted", "measured"].map(|it| summary(&place, it));
+    assert_eq!(predicted.header(), measured.header());
+    assert!(predicted.rows().all(|row| row.text("board") == "exynos5422"));
+}

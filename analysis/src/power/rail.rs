@@ -235,7 +235,7 @@ impl Region {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spans::{Run, Spans};
+    use crate::spans::{Part, Run, Spans};
     use wattline_trace::Provenance;
 
     const MS: u64 = 1_000_000;
@@ -247,6 +247,7 @@ mod tests {
             start: 1000 * MS,
             end: 2000 * MS,
             whole: true,
+            part: Part::Solo,
             images: vec![],
         };
         let spans = Spans { runs: vec![run], ..Spans::default() };

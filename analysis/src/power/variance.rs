@@ -63,6 +63,17 @@ impl Variance {
         }
     }
 
+    /// The variance of a fixed share of the energy.
+    pub(crate) fn scaled(self, share: f64) -> Self {
+        let square = share * share;
+        Variance {
+            sampled: square * self.sampled,
+            sampled_freedom: square * square * self.sampled_freedom,
+            other: square * self.other,
+            clock_error: share.abs() * self.clock_error,
+        }
+    }
+
     /// Half of the 95 % interval, in joules.
     pub(crate) fn half_width(&self) -> f64 {
         let total = self.sampled + self.other + self.clock_error.powi(2);
@@ -110,6 +121,12 @@ mod tests {
         assert!((few.half_width() - 3.182).abs() < 1e-9);
         let many = Variance::new(1.0, 1e9, 0.0, 0.0, 0.0);
         assert!((many.half_width() - 1.96).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_share_has_its_share_of_the_interval() {
+        let whole = Variance::new(1.0, 7.0, 2.0, 100.0, 3.0);
+        assert!((whole.scaled(0.25).half_width() - 0.25 * whole.half_width()).abs() < 1e-12);
     }
 
     #[test]

@@ -4,6 +4,8 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 #![allow(unreachable_pub, reason = "shared by test crates")]
 
+mod coexecution;
+
 use std::path::Path;
 
 use rand::rngs::StdRng;
@@ -113,6 +115,8 @@ pub struct Job {
     pub images: u64,
     pub watts: Vec<(&'static str, f64)>,
     pub bytes_per_s: f64,
+    /// Whether it is a part of the co-execution.
+    pub together: bool,
 }
 
 /// A whole recording.
@@ -142,6 +146,7 @@ impl Scene {
             images: 50,
             watts,
             bytes_per_s: 2e9,
+            together: false,
         };
         Scene {
             sensors: ["VDD_ARM", "VDD_MEM", "VDD_G3D"].map(|rail| (rail, sensor.clone())).to_vec(),
@@ -205,7 +210,7 @@ impl Scene {
                 component("gpu", &["VDD_G3D", "VDD_MEM"]),
             ],
             models: vec![],
-            coexecution: None,
+            coexecution: self.coexecution_record(),
             inputs: None,
             complete: false,
             interrupted: false,
@@ -213,14 +218,23 @@ impl Scene {
         }
     }
 
+    /// Piecewise constant: what idles, and what each job at work adds.
+    fn steps(&self, idle: f64, of: impl Fn(&Job) -> f64) -> Power {
+        let edges = self.jobs.iter().flat_map(|job| [job.start, job.end]);
+        let mut instants: Vec<u64> = edges.chain([0]).collect();
+        instants.sort_unstable();
+        instants.dedup();
+        let at = |t: u64| {
+            let working = self.jobs.iter().filter(|job| job.start <= t && t < job.end);
+            (t, idle + working.map(&of).sum::<f64>())
+        };
+        Power(instants.into_iter().map(at).collect())
+    }
+
     pub fn power(&self, rail: &str) -> Power {
-        let mut steps = vec![(0, self.idle_watts)];
-        for job in &self.jobs {
-            let active = job.watts.iter().find(|(name, _)| *name == rail).map_or(0.0, |w| w.1);
-            steps.push((job.start, self.idle_watts + active));
-            steps.push((job.end, self.idle_watts));
-        }
-        Power(steps)
+        self.steps(self.idle_watts, |job| {
+            job.watts.iter().find(|(name, _)| *name == rail).map_or(0.0, |w| w.1)
+        })
     }
 
     pub fn power_rows(&self) -> Vec<PowerRow> {
@@ -234,12 +248,7 @@ impl Scene {
     }
 
     pub fn traffic_rows(&self) -> Vec<TrafficRow> {
-        let mut rate = vec![(0, self.idle_bytes_per_s)];
-        for job in &self.jobs {
-            rate.push((job.start, self.idle_bytes_per_s + job.bytes_per_s));
-            rate.push((job.end, self.idle_bytes_per_s));
-        }
-        let bytes = Power(rate);
+        let bytes = self.steps(self.idle_bytes_per_s, |job| job.bytes_per_s);
         let instants = (1..).map(|k| k * TRAFFIC_INTERVAL).take_while(|&t| t <= self.end);
         instants
             .flat_map(|t_ns| {
@@ -259,6 +268,7 @@ impl Scene {
         let mut rows = Vec::new();
         for (index, job) in self.jobs.iter().enumerate() {
             let run = 1_000_000 * (index as u64 + 1);
+            let outer = job.together.then_some(coexecution::ALL);
             let span = |id, parent, kind, image, start_ns, end_ns, images| SpanRow {
                 id,
                 parent,
@@ -279,10 +289,12 @@ impl Scene {
                     name: "conv1".into(),
                     ..span(id + 1, Some(id), SpanKind::Layer, None, start, end, 1)
                 });
-                rows.push(span(id, parent, SpanKind::Image, Some(image), start, end, 1));
+                let number = if job.together { image * 100 + index as u64 } else { image };
+                rows.push(span(id, parent, SpanKind::Image, Some(number), start, end, 1));
             }
-            rows.push(span(run, None, SpanKind::Run, None, job.start, job.end, job.images));
+            rows.push(span(run, outer, SpanKind::Run, None, job.start, job.end, job.images));
         }
+        rows.extend(self.span_of_all());
         rows
     }
 
@@ -336,6 +348,7 @@ impl Scene {
             agent: self.agent_rows(),
             events: vec![],
             truth: self.truth_rows(),
+            frames: self.frame_rows(),
         }
     }
 
@@ -356,6 +369,7 @@ pub struct Tables {
     pub agent: Vec<AgentRow>,
     pub events: Vec<EventRow>,
     pub truth: Vec<TruthRow>,
+    pub frames: Vec<FrameRow>,
 }
 
 impl Tables {
@@ -371,6 +385,9 @@ impl Tables {
         all(&bundle, &self.agent);
         all(&bundle, &self.events);
         all(&bundle, &self.truth);
+        if !self.frames.is_empty() {
+            all(&bundle, &self.frames);
+        }
         bundle.finish(self.manifest.clone(), outcome).unwrap();
     }
 
@@ -397,6 +414,11 @@ impl Tables {
         self.truth.iter_mut().for_each(|row| {
             row.start_ns += by;
             row.end_ns += by;
+        });
+        self.frames.iter_mut().for_each(|row| {
+            let times =
+                [&mut row.arrival_ns, &mut row.start_ns, &mut row.end_ns, &mut row.delivered_ns];
+            times.into_iter().for_each(|t| *t += by);
         });
     }
 }
