@@ -25,6 +25,7 @@ mod prediction;
 mod privileges;
 mod recording;
 mod sensors;
+mod shares;
 mod summary;
 mod talk;
 mod usage;
