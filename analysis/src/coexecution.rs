@@ -27,7 +27,7 @@
 //! | nobody (memory) | any: bytes per image stay | `n e` | `n e` |
 //! | one of them (a cluster) | the owner: it is busy all the same | `p b` | `p b` |
 //! | | another, which the cluster drives | `p` × the time when the owner rests | `p b` |
-//! | several (a supply) | any | `n e` | `p b` |
+//! | several (a supply) | any | `n e`, less what driving it may have cost alone | `p b` |
 //!
 //! A cluster that computes itself has little more to draw for driving: what driving it costs is
 //! what `E` leaves over the owner's joules.

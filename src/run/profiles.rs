@@ -80,6 +80,9 @@ struct SummaryRow {
     component: String,
     images_per_s: Option<f64>,
     joules_per_image: Option<f64>,
+    /// Filled where the row is of a co-execution, in which nobody is alone.
+    #[serde(default)]
+    policy: Option<String>,
 }
 
 /// By the `summary.csv` of an earlier `wattline analyze`: the one row of the network and component.
@@ -98,7 +101,9 @@ pub(super) fn from_summary<'a>(
     })?;
     let known = |component: &Component| {
         let component = component.name();
-        let of = |row: &&SummaryRow| row.network == network && row.component == component;
+        let of = |row: &&SummaryRow| {
+            row.network == network && row.component == component && row.policy.is_none()
+        };
         let mut found = rows.iter().filter(of);
         let row = match (found.next(), found.next()) {
             (Some(row), None) => row,

@@ -28,6 +28,7 @@ mod privileges;
 mod recording;
 mod roofline;
 mod sensors;
+mod shares;
 mod summary;
 mod talk;
 mod usage;

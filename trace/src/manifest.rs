@@ -161,8 +161,8 @@ pub struct ComponentRecord {
     pub kind: String,
     /// The executor that ran networks on it, such as `xnnpack` or `emulated (xnnpack outputs)`.
     pub executor: String,
-    /// Rails whose active energy counts as this component's: its own, the memory's, and that of
-    /// the cluster that drives it.
+    /// Rails whose active energy counts as this component's: its own, which stands first, that of
+    /// the cluster that drives it, and the memory's.
     pub rails: Vec<String>,
     /// Threads that ran networks on it; none where it is not a matter of threads.
     #[serde(default, skip_serializing_if = "Option::is_none")]

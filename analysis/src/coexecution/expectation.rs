@@ -151,17 +151,17 @@ impl<'a> Lanes<'a> {
             let by_time = alone.watts * lane.busy.seconds();
             let together = lane.busy.seconds_with(&at_work);
             let undriven = (by_time - alone.watts * together).max(0.0);
-            let (lo, hi) = match owners.len() {
-                0 => (by_work, by_work),
-                1 if owns(place) => (by_time, by_time),
-                1 => (undriven, by_time),
-                _ => (by_work.min(by_time), by_time),
-            };
             let driving = match owners.len() {
                 0 => 0.0,
                 1 if owns(place) => 0.0,
                 1 => by_time,
                 _ => self.driving(place, &owners, rail),
+            };
+            let (lo, hi) = match owners.len() {
+                0 => (by_work, by_work),
+                1 if owns(place) => (by_time, by_time),
+                1 => (undriven, by_time),
+                _ => ((by_work.min(by_time) - driving).max(0.0), by_time),
             };
             let most = by_work.max(by_time);
             let error = alone.relative_error * most;
@@ -214,7 +214,11 @@ impl<'a> Lanes<'a> {
 
     fn by_regression(&self, rail: usize, on_rail: &[usize], sums: &Sums) -> Option<Vec<Expected>> {
         let idle = self.recording.rails[rail].idle()?;
-        let watts = sums.watts(on_rail, idle.watts, idle.correlation)?;
+        // Readings within an image differ by its layers, and not by chance: as many are independent
+        // as the component that ran fewest has images.
+        let images = on_rail.iter().map(|&lane| self.lanes[lane].run.images.len()).min()?;
+        let correlation = (sums.readings() / images.max(1) as f64).max(idle.correlation);
+        let watts = sums.watts(on_rail, idle.watts, correlation)?;
         let expected = on_rail.iter().zip(watts).map(|(&lane, found)| {
             let seconds = self.lanes[lane].busy.seconds();
             let (joules, error) = (found.watts * seconds, found.error * seconds * STANDARD_ERRORS);

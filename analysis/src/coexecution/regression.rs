@@ -102,6 +102,11 @@ impl Sums {
         }
     }
 
+    /// How many readings they are of.
+    pub(crate) fn readings(&self) -> f64 {
+        self.readings as f64
+    }
+
     /// Watts above `idle` of some of the components, the others taken to draw nothing here; none
     /// where they cannot be told apart. `correlation` is by how much the variance of a sum of
     /// readings exceeds that of independent ones.
