@@ -59,9 +59,7 @@ impl Target {
             return;
         }
         if let Ok(device) = opencl::choose(&DeviceChoice::Best) {
-            self.description
-                .components
-                .push(detect::unknown_component("gpu", ComponentKind::Gpu));
+            self.description.components.push(detect::unknown_component("gpu", ComponentKind::Gpu));
             self.how = format!("{}; gpu is {device}", self.how);
         }
     }

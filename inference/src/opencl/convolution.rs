@@ -16,7 +16,10 @@ pub(super) fn bounds(activation: Activation) -> [Argument<'static>; 2] {
     [Argument::Float(low), Argument::Float(high)]
 }
 
-fn values<'a>(weights: &'a Option<Weights>, layer: &str) -> Result<Option<&'a [f32]>, ExecutorError> {
+fn values<'a>(
+    weights: &'a Option<Weights>,
+    layer: &str,
+) -> Result<Option<&'a [f32]>, ExecutorError> {
     weights.as_ref().map(|weights| present(weights, layer)).transpose()
 }
 
@@ -60,11 +63,7 @@ pub(super) fn convolution(
     let biases = site.biases(values(&conv.bias, site.layer)?, conv.output_channels, conv.groups)?;
 
     let mut commands = Vec::new();
-    let shape = Shape::new(
-        input.channels as usize,
-        input.height as usize,
-        input.width as usize,
-    );
+    let shape = Shape::new(input.channels as usize, input.height as usize, input.width as usize);
     let (image, input) = match padded(conv, shape) {
         Some(shape) => {
             let bordered = TensorArgument::alone(shape);
@@ -185,7 +184,8 @@ pub(super) fn fully_connected(
         let mut side_by_side = Vec::with_capacity(packed.len());
         for input in 0..inputs {
             for block in 0..blocks {
-                side_by_side.extend_from_slice(&packed[(block * inputs + input) * lanes..][..lanes]);
+                side_by_side
+                    .extend_from_slice(&packed[(block * inputs + input) * lanes..][..lanes]);
             }
         }
         (side_by_side, lanes, blocks * lanes)
@@ -223,9 +223,7 @@ fn pack(
 ) -> Vec<f32> {
     let groups = weights.len() / (group * terms);
     let mut packed = vec![0.0; groups * group.next_multiple_of(lanes) * terms];
-    let blocks = weights
-        .chunks_exact(group * terms)
-        .flat_map(|group| group.chunks(lanes * terms));
+    let blocks = weights.chunks_exact(group * terms).flat_map(|group| group.chunks(lanes * terms));
     for (block, packed) in blocks.zip(packed.chunks_exact_mut(lanes * terms)) {
         for (lane, output) in block.chunks_exact(terms).enumerate() {
             for (term, packed) in packed[lane..].iter_mut().step_by(lanes).enumerate() {

@@ -61,7 +61,9 @@ pub enum OpenClError {
         status: String,
     },
     /// More values than 32-bit offsets reach.
-    #[error("{what} takes more than the 2^31 values that the kernels' offsets reach; use a smaller network")]
+    #[error(
+        "{what} takes more than the 2^31 values that the kernels' offsets reach; use a smaller network"
+    )]
     TooLarge {
         /// What is too large.
         what: String,

@@ -81,7 +81,8 @@ impl Kernels {
         storage: ElementType,
     ) -> Result<Self, OpenClError> {
         // One source: cl3 0.13 hands several over in a layout that C does not have.
-        build(context, device, &SOURCES.concat(), &tiling.options(storage)).map(|program| Self { program })
+        build(context, device, &SOURCES.concat(), &tiling.options(storage))
+            .map(|program| Self { program })
     }
 
     /// A kernel of its own, to bind arguments to.

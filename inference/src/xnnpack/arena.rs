@@ -3,7 +3,6 @@
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ptr::NonNull;
 
-
 use crate::executor::ExecutorError;
 use crate::graph::Shape;
 use crate::plan::{LINE, Placement, Plan};
