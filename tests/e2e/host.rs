@@ -96,6 +96,35 @@ fn threads_are_the_users_choice() {
     place.wattline(&emulated).refused(&["--threads", "calibrated"]);
 }
 
+/// Without an OpenCL device there is nothing to run this on: then it says so, and in CI fails.
+#[test]
+fn a_gpu_is_timed_by_its_own_clock_and_named() {
+    let place = Place::new();
+    let run = "run --board host --network squeezenet --on gpu --images 3 --idle 0.1 --out trace";
+    let answer = place.wattline(run);
+    if answer.code != Some(0) && std::env::var_os("CI").is_none() {
+        answer.refused(&["--on gpu", "host has cpu"]);
+        eprintln!("SKIPPED: there is no OpenCL device");
+        return;
+    }
+    answer.succeeded();
+    let bundle = place.bundle("trace");
+    let manifest = std::fs::read_to_string(bundle.path("manifest.json")).unwrap();
+    assert!(manifest.contains("\"opencl on "), "{manifest}");
+    let events = std::fs::read_to_string(bundle.path("events.csv")).unwrap();
+    assert!(events.contains("timed by the device's clock"), "{events}");
+    let spans = bundle.table("spans.csv");
+    assert_eq!(spans.with("kind", "image").len(), 3);
+    assert!(spans.with("kind", "layer").len() > 3 * 20);
+    // A board's own GPU is not replaced by the CPU under another name.
+    real_board(&place, "cpus = [0]");
+    let run = "run --board mine.toml --network squeezenet --on gpu --images 1 --idle 0 --out board";
+    let answer = place.wattline(run);
+    if manifest.contains("(CPU)") {
+        answer.refused(&["gpu of exynos5422 is a GPU", "(CPU)", "driver"]);
+    }
+}
+
 /// The XU3's description with sensors at addresses where no machine has any, and a cluster of
 /// CPU 0 or of one that is not there.
 fn real_board(place: &Place, cpus: &str) {

@@ -1,6 +1,7 @@
 //! The devices of this machine, and which of them to use.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use opencl3::device::{
     CL_DEVICE_TYPE_ACCELERATOR, CL_DEVICE_TYPE_ALL, CL_DEVICE_TYPE_CPU, CL_DEVICE_TYPE_GPU,
@@ -78,13 +79,19 @@ pub enum DeviceChoice {
     Name(String),
 }
 
-/// The devices of this machine, platform by platform. Loads every driver, which takes a tenth of
-/// a second with PoCL.
+/// The devices of this machine, platform by platform. The first call loads every driver, which
+/// takes a tenth of a second with PoCL; later ones answer the same.
 ///
 /// # Errors
 ///
 /// [`OpenClError`] when there is no OpenCL or no device.
 pub fn devices() -> Result<Vec<Device>, OpenClError> {
+    // One thread at a time: PoCL 3.1 crashes when two are the first to ask.
+    static DEVICES: OnceLock<Result<Vec<Device>, OpenClError>> = OnceLock::new();
+    DEVICES.get_or_init(find).clone()
+}
+
+fn find() -> Result<Vec<Device>, OpenClError> {
     require_library()?;
     // A loader without drivers calls having no platform an error.
     let platforms = get_platforms().map_err(|_| OpenClError::NoDevice)?;

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use nix::libc;
 use opencl3::platform::get_platforms;
 
+use super::device::devices;
 use super::error::OpenClError;
 
 /// The loader's name on Linux. `OPENCL_DYLIB_PATH` may name another file, as with every program
@@ -27,10 +28,7 @@ pub(crate) fn missing() -> Option<&'static str> {
         Ok(()) if drivers_are_registered(Path::new(VENDORS)) => None,
         // A loader without drivers answers at once, and a driver that is its own loader must be
         // asked.
-        Ok(()) => match get_platforms() {
-            Ok(platforms) if !platforms.is_empty() => None,
-            _ => Some(OpenClError::NoDevice.to_string()),
-        },
+        Ok(()) => devices().err().map(|error| error.to_string()),
     };
     MISSING.get_or_init(find).as_deref()
 }

@@ -111,8 +111,10 @@ impl OpenCl {
     /// or refuses a kernel; other [`ExecutorError`]s when the graph is structure alone or its
     /// weights are beyond FP16.
     pub fn new(graph: &Graph, options: &Options) -> Result<Self, ExecutorError> {
-        let device = choose(&options.device)?;
-        let storage = options.storage;
+        Self::on(choose(&options.device)?, graph, options.storage)
+    }
+
+    fn on(device: Device, graph: &Graph, storage: ElementType) -> Result<Self, ExecutorError> {
         if storage == ElementType::F16 && !device.fp16 {
             return Err(OpenClError::NoFp16 { device: device.to_string() }.into());
         }
@@ -294,6 +296,33 @@ fn test_device() -> Option<Device> {
         Err(error) => {
             eprintln!("SKIPPED, nothing was tested: {error}");
             None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::executor;
+    use crate::{synthetic_image, zoo};
+
+    /// What a GPU is given, its tiles and its many short work items, computed by whatever device
+    /// is here.
+    #[test]
+    fn the_way_of_a_gpu_gives_the_same_results() {
+        let Some(device) = test_device() else { return };
+        let device = Device { kind: DeviceKind::Gpu, ..device };
+        for (name, side) in [("alexnet", 83), ("googlenet", 64), ("mobilenet", 64)] {
+            let graph = zoo::graph_at(name, side, 1).unwrap();
+            let image = synthetic_image(graph.input_shape(), 5, 0).unwrap();
+            let mut reference = executor::open("reference", &graph, 1).unwrap();
+            let expected = reference.run(&image, &mut ()).unwrap();
+            let mut opencl = OpenCl::on(device.clone(), &graph, ElementType::F32).unwrap();
+            let actual = opencl.run(&image, &mut ()).unwrap();
+            let largest = expected.values().iter().copied().fold(0.0, f32::max);
+            for (actual, expected) in actual.values().iter().zip(expected.values()) {
+                assert!((actual - expected).abs() <= 1e-4 * largest, "{name}");
+            }
         }
     }
 }

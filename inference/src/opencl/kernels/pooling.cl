@@ -12,8 +12,9 @@
     const int top = max(start_row - window.top, 0);                                                \
     const int left = max(start_column - window.left, 0);                                           \
     const int bottom = min(end_row - window.top, input.height);                                    \
-    const int right = min(end_column - window.left, input.width);                                  \
-    const int padded_area = (end_row - start_row) * (end_column - start_column);
+    const int right = min(end_column - window.left, input.width);
+
+#define PADDED_AREA ((end_row - start_row) * (end_column - start_column))
 
 kernel void max_pool(
     global const REAL *image, Tensor input, global REAL *results, Tensor output, Window window,
@@ -37,7 +38,7 @@ kernel void average_pool(
 {
     FOR_EACH_PIXEL(output) {
         CLIP
-        const int area = count_padding ? padded_area : (bottom - top) * (right - left);
+        const int area = count_padding ? PADDED_AREA : (bottom - top) * (right - left);
         const float scale = 1.0f / area;
         FOR_EACH_BLOCK(output) {
             FLOATS sum = (FLOATS)0;

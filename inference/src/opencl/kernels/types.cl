@@ -1,10 +1,15 @@
 // What every kernel speaks in. Built in front of the other files, with
 //   REAL    float or half: what activations and weights are stored as
+//   HALF    defined if REAL is half
 //   LANES   channels that one vector holds: 4, 8 or 16
 //   PIXELS  pixels that a convolution's register tile holds
 //   DEPTH   terms of a convolution's sum that are read at once: 1 or 4
 // Activations lie pixel by pixel with their channels side by side (NHWC). Vectors run along
 // channels, and may read up to a vector beyond a tensor on either side: the host leaves room.
+
+#ifdef HALF
+#pragma OPENCL EXTENSION cl_khr_fp16 : enable
+#endif
 
 #define JOIN_(left, right) left##right
 #define JOIN(left, right) JOIN_(left, right)
