@@ -205,10 +205,10 @@ pub struct ImageRow {
     pub start_s: f64,
     /// Milliseconds from the start of the image to its end.
     pub latency_ms: f64,
-    /// Floating-point operations.
-    pub flops: u64,
-    /// Inputs, weights and outputs, each once.
-    pub bytes_theoretical: u64,
+    /// Floating-point operations, where they are known.
+    pub flops: Option<u64>,
+    /// Inputs, weights and outputs, each once, where they are known.
+    pub bytes_theoretical: Option<u64>,
 }
 
 /// What recording cost the board: the agent's own figures from `agent.csv`.

@@ -19,8 +19,8 @@ pub(crate) struct Image {
     pub(crate) index: Option<u64>,
     pub(crate) start: u64,
     pub(crate) end: u64,
-    pub(crate) flops: u64,
-    pub(crate) bytes_theoretical: u64,
+    pub(crate) flops: Option<u64>,
+    pub(crate) bytes_theoretical: Option<u64>,
 }
 
 /// One network on one component.

@@ -61,11 +61,11 @@ struct Work {
 
 impl Work {
     fn of(run: &Run) -> Self {
-        let sum = |of: fn(&crate::spans::Image) -> u64| {
-            let total: u128 = run.images.iter().map(|image| u128::from(of(image))).sum();
-            // An image that says nothing would make the others' sum look like all of it.
-            let all = run.images.iter().all(|image| of(image) > 0);
-            (all && total > 0).then_some(total as f64)
+        // An image that says nothing would make the others' sum look like all of it.
+        let sum = |of: fn(&crate::spans::Image) -> Option<u64>| {
+            let known = run.images.iter().map(|image| of(image).filter(|&it| it > 0));
+            let total = known.map(|it| it.map(u128::from)).sum::<Option<u128>>()?;
+            (total > 0).then_some(total as f64)
         };
         Work { flops: sum(|image| image.flops), bytes: sum(|image| image.bytes_theoretical) }
     }

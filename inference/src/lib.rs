@@ -60,6 +60,7 @@ mod input;
 mod model;
 pub mod npu;
 pub mod onnx;
+mod probes;
 pub mod reference;
 mod tensor;
 #[cfg(xnnpack)]

@@ -172,8 +172,8 @@ impl<'a> Run<'a> {
             image,
             start_ns,
             end_ns,
-            flops,
-            bytes_theoretical: bytes,
+            flops: Some(flops),
+            bytes_theoretical: Some(bytes),
         };
         for (layer, times) in self.lane.layers.iter().zip(layer_times) {
             let cost = (layer.flops, layer.bytes_theoretical);
@@ -203,8 +203,8 @@ impl<'a> Run<'a> {
             image: None,
             start_ns,
             end_ns: self.last_ns,
-            flops: flops * self.images,
-            bytes_theoretical: bytes_theoretical * self.images,
+            flops: Some(flops * self.images),
+            bytes_theoretical: Some(bytes_theoretical * self.images),
         })
     }
 }

@@ -7,17 +7,18 @@ mod linear;
 mod pointwise;
 mod pooling;
 
-use crate::clock::monotonic_ns;
 use crate::cost::ElementType;
 use crate::executor::{Executor, ExecutorError, LayerObserver, check_input, present};
 use crate::graph::{Graph, Layer, Operator};
 use crate::npu::half;
+use crate::probes::Probes;
 use crate::tensor::Tensor;
 
 /// Runs a network in plain Rust, on one thread.
 #[derive(Debug)]
 pub struct Reference {
     graph: Graph,
+    probes: Probes,
     storage: ElementType,
 }
 
@@ -37,7 +38,8 @@ impl Reference {
             present(weights, &layer.name)?;
             bias.as_ref().map(|bias| present(bias, &layer.name)).transpose()?;
         }
-        Ok(Self { graph: graph.clone(), storage: ElementType::F32 })
+        let probes = Probes::new(graph);
+        Ok(Self { graph: graph.clone(), probes, storage: ElementType::F32 })
     }
 
     /// The same, with the output of every layer rounded to `storage`.
@@ -90,6 +92,7 @@ impl Executor for Reference {
         input: &Tensor,
         observer: &mut dyn LayerObserver,
     ) -> Result<Tensor, ExecutorError> {
+        let image = self.probes.image();
         check_input(&self.graph, input)?;
         let layers = self.graph.layers();
         // When each tensor is read for the last time; the result is kept.
@@ -102,15 +105,16 @@ impl Executor for Reference {
         let mut tensors: Vec<Vec<f32>> = vec![Vec::new(); last_read.len()];
         tensors[self.graph.input().index()] = input.values().to_vec();
         for (index, layer) in layers.iter().enumerate() {
-            let start_ns = monotonic_ns();
-            let inputs: Vec<_> =
-                layer.inputs.iter().map(|tensor| tensors[tensor.index()].as_slice()).collect();
-            let mut output = self.compute(layer, &inputs)?;
-            if self.storage == ElementType::F16 {
-                half::round_output(&mut output, layer)?;
-            }
-            tensors[layer.output.index()] = output;
-            observer.layer(index, start_ns, monotonic_ns());
+            image.layer(index, observer, || {
+                let inputs: Vec<_> =
+                    layer.inputs.iter().map(|tensor| tensors[tensor.index()].as_slice()).collect();
+                let mut output = self.compute(layer, &inputs)?;
+                if self.storage == ElementType::F16 {
+                    half::round_output(&mut output, layer)?;
+                }
+                tensors[layer.output.index()] = output;
+                Ok::<_, ExecutorError>(())
+            })?;
             for tensor in &layer.inputs {
                 if last_read[tensor.index()] == index {
                     tensors[tensor.index()] = Vec::new();
