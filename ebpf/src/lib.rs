@@ -18,6 +18,7 @@ mod error;
 mod frequency_event;
 mod mark;
 mod support;
+pub mod symbols;
 mod target;
 
 #[cfg(not(bpf_programs))]
