@@ -23,6 +23,35 @@ mod target;
 
 #[cfg(not(bpf_programs))]
 mod absent;
+#[cfg(bpf_programs)]
+mod cgroup;
+#[cfg(bpf_programs)]
+mod cpus;
+#[cfg(bpf_programs)]
+mod frequency;
+#[cfg(bpf_programs)]
+mod mapping;
+#[cfg(bpf_programs)]
+mod marks;
+#[cfg(bpf_programs)]
+mod meter;
+#[cfg(bpf_programs)]
+mod object;
+#[cfg(bpf_programs)]
+mod ring;
+#[cfg(bpf_programs)]
+mod sched;
+#[cfg(bpf_programs)]
+mod tree;
+
+#[cfg(bpf_programs)]
+pub use frequency::Frequency;
+#[cfg(bpf_programs)]
+pub use marks::Marks;
+#[cfg(bpf_programs)]
+pub use meter::{Program, SelfMeter};
+#[cfg(bpf_programs)]
+pub use sched::Sched;
 
 #[cfg(not(bpf_programs))]
 pub use absent::{Frequency, Marks, Program, Sched, SelfMeter};
@@ -34,3 +63,17 @@ pub use target::{Cost, CpuTime, Target};
 
 /// Whether this program was built with its BPF programs.
 pub const BUILT: bool = cfg!(bpf_programs);
+
+/// Whether a test can load BPF programs. Where it cannot it says so loudly, and in CI fails.
+#[cfg(all(test, bpf_programs))]
+fn has_root_for(test: &str) -> bool {
+    let support = Support::detect(&SupportRoots::default());
+    if !support.works() {
+        let lacks = support.findings.iter().filter(|finding| finding.essential && !finding.good);
+        let lacks: Vec<_> = lacks.map(|finding| finding.finding.as_str()).collect();
+        let lacks = lacks.join(" ");
+        assert!(std::env::var_os("CI").is_none(), "{test} cannot run in CI: {lacks}");
+        eprintln!("SKIPPED {test}: it needs BPF. {lacks}");
+    }
+    support.works()
+}

@@ -45,7 +45,7 @@ pub enum Place {
 
 /// Which arguments of a probe a mark carries, by position from 0. A USDT probe has those it was
 /// built with, at most 12; a function, and an instruction taken for one's first, has the first
-/// five integer arguments of the C calling convention. The end of a function carries what it
+/// five (on 32-bit ARM four) integer arguments of the C calling convention. The end of a function carries what it
 /// returned as the first id, and no name.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Arguments {
@@ -81,7 +81,7 @@ pub enum Scope {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MarkSettings {
     /// Room for marks that were not drained yet: a power of two of at least one page. A mark
-    /// takes 72 bytes and its name.
+    /// takes 56 bytes and its name.
     pub buffer_bytes: u32,
 }
 

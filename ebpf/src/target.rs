@@ -44,4 +44,6 @@ pub struct Cost {
     pub run_ns: u64,
     /// How often it ran.
     pub runs: u64,
+    /// How often the kernel left it out because it was running on that CPU already.
+    pub missed: u64,
 }
