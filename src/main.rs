@@ -5,6 +5,8 @@ mod board;
 mod network;
 mod probe;
 mod progress;
+mod record;
+mod recording;
 mod run;
 mod simulate;
 mod table;
@@ -34,6 +36,8 @@ everything up to then recorded.";
 enum Command {
     /// Runs a network on components, one after another, and records power and traffic
     Run(run::Args),
+    /// Records images and layers of any program, with power and traffic
+    Record(record::Args),
     /// Predicts what co-execution on several components would come to, without running it
     Simulate(simulate::Args),
     /// Turns recorded runs into joules per image, DRAM bytes and operational intensity
@@ -58,6 +62,7 @@ fn main() -> ExitCode {
         .init();
     let done = match Cli::parse().command {
         Command::Run(args) => run::run(&args),
+        Command::Record(args) => record::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Analyze(args) => analyze::run(&args),
         Command::Probe(args) => probe::run(&args),

@@ -5,13 +5,11 @@ mod outputs;
 mod records;
 mod stream;
 
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use wattline_agent::privileges::{self, Capability};
 use wattline_agent::{Inventory, Recorder, Settings, interrupt};
 use wattline_board::Roots;
 use wattline_board::clock::{Clock, WallClock, attend};
@@ -22,12 +20,10 @@ use wattline_trace::rows::{EventKind, SpanRow, TruthRow};
 use wattline_trace::{BundleWriter, ClockKind, Outcome, Provenance};
 
 use crate::progress;
+use crate::recording::{EXIT_INTERRUPTED, adopt_only_rail, give_up_root, tell_missing};
 use crate::target::{BOARD_HELP, Target};
 use lane::Lane;
 use stream::{Ended, Stage};
-
-/// What a shell reports of a program that ended on Ctrl-C.
-const EXIT_INTERRUPTED: u8 = 130;
 
 /// Options of `wattline run`.
 #[derive(Debug, clap::Args)]
@@ -74,7 +70,7 @@ pub(crate) struct Args {
     executor: Option<String>,
 }
 
-fn seconds(text: &str) -> Result<f64, String> {
+pub(crate) fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(value) if (0.0..=3600.0).contains(&value) => Ok(value),
         _ => Err("expected 0 to 3600 seconds".to_owned()),
@@ -133,7 +129,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 
     let scene = if target.emulated {
         // Nothing of an emulated board takes root.
-        give_up_root(&args.out);
+        give_up_root(&args.out, &[]);
         let board = EmulatedBoard::start(target.description.clone(), clock, args.seed)?;
         Scene::Emulated(Box::new(board))
     } else {
@@ -141,15 +137,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     };
     let attendance = attend(scene.clock());
     let inventory = Inventory::discover(&target.description, &scene.roots());
-    give_up_root(&args.out);
+    give_up_root(&args.out, &[]);
     interrupt::install()?;
-    tell_missing_privileges();
-    for missing in inventory.missing() {
-        eprintln!("wattline: missing {missing}");
-    }
-    if inventory.rail_names().is_empty() {
-        eprintln!("wattline: no power sensor here: times and traffic are recorded, joules are not");
-    }
+    tell_missing(&inventory);
     let mut manifest = records::manifest(args, &target, scene.clock(), &prepared, model_record);
     manifest.rails = inventory.rail_records(scene.provenance());
     manifest.counters = inventory.counter_records(args.rate, scene.provenance());
@@ -160,7 +150,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let recorder = Recorder::start(inventory, scene.clock(), &bundle, &settings)?;
     manifest.rails = recorder.rail_records(scene.provenance());
     manifest.counters = recorder.counter_records(scene.provenance());
-    records::adopt_only_rail(&mut manifest, &target);
+    adopt_only_rail(&mut manifest, &target);
     recorder.note(EventKind::Note, "outputs", &note);
 
     let bar = progress::bar("recording", args.images * prepared.len() as u64);
@@ -234,29 +224,5 @@ fn note_lag(board: &EmulatedBoard, recorder: &Recorder) {
              showed old values"
         );
         recorder.note(EventKind::Overrun, "emulated board", &detail);
-    }
-}
-
-/// Everything that needs root is open: keep real-time priority and locked memory, and what it
-/// takes to write into another user's directory and leave the files to them. Threads started from
-/// now on have no more than that.
-fn give_up_root(out: &Path) {
-    let mut keep = privileges::RECORDING.to_vec();
-    let own = std::fs::metadata(out).is_ok_and(|it| it.uid() == nix::unistd::geteuid().as_raw());
-    if !own {
-        keep.extend([Capability::CAP_DAC_OVERRIDE, Capability::CAP_CHOWN]);
-    }
-    if let Err(error) = privileges::drop_to(&keep) {
-        eprintln!("wattline: {error}");
-    }
-}
-
-/// Says what recording goes without.
-fn tell_missing_privileges() {
-    let recording: Vec<_> = privileges::RECORDING.iter().map(Capability::to_string).collect();
-    for need in privileges::needs() {
-        if recording.contains(&need.capability) && !need.held {
-            eprintln!("wattline: without {}: cannot {}", need.capability, need.purpose);
-        }
     }
 }
