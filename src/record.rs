@@ -116,7 +116,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     }
     let target = Target::find(args.board.as_deref())?;
     if target.emulated {
-        bail!("an emulated board runs no program; record on the board at hand, or use wattline run");
+        bail!(
+            "an emulated board runs no program; record on the board at hand, or use wattline run"
+        );
     }
     let settings = Settings {
         rate_hz: args.rate,
@@ -126,8 +128,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     settings.check()?;
     let components = components(&target, args.component.as_deref())?;
     let (program, files) = files(args)?;
-    let images = probes::find(&args.image_mark, Level::Image, &files, None)
-        .context("--image-mark")?;
+    let images =
+        probes::find(&args.image_mark, Level::Image, &files, None).context("--image-mark")?;
     let layers = args.layer_mark.as_ref().map(|mark| {
         probes::find(mark, Level::Layer, &files, args.name_arg).context("--layer-mark")
     });

@@ -51,7 +51,8 @@ pub fn install_for_command(pid: u32) -> Result<(), InstallError> {
     );
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
         // SAFETY: `pass_on` makes system calls and touches atomics, and nothing else.
-        unsafe { sigaction(signal, &action) }.map_err(|errno| ctrlc::Error::System(errno.into()))?;
+        unsafe { sigaction(signal, &action) }
+            .map_err(|errno| ctrlc::Error::System(errno.into()))?;
     }
     Ok(())
 }

@@ -156,8 +156,7 @@ impl Held {
     /// # Errors
     /// [`LaunchError::Execute`].
     pub fn release(mut self) -> Result<Running, LaunchError> {
-        let refused =
-            |source| LaunchError::Execute { program: self.program.clone(), source };
+        let refused = |source| LaunchError::Execute { program: self.program.clone(), source };
         std::fs::File::from(self.go).write_all(&[1]).map_err(refused)?;
         let mut errno = [0; 4];
         // The pipe closes when the program is executed.

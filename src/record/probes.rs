@@ -52,10 +52,7 @@ pub(super) fn find(
                 Ok(Probe { binary, place, arguments, cookie })
             };
             let probes = vec![probe(begin, Moment::Begin)?, probe(end, Moment::End)?];
-            let shown = format!(
-                "usdt:{provider}:{begin},{end} in {}",
-                probes[0].binary.display()
-            );
+            let shown = format!("usdt:{provider}:{begin},{end} in {}", probes[0].binary.display());
             Ok(Marked { marking: Marking::Probes, probes, shown })
         }
         Specification::Uprobe { symbol, binary, offset } => {

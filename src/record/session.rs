@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use wattline_agent::watch::{Attribution, ImageSpan, Mark, Nesting, Unmatched};
 use wattline_agent::Recorder;
+use wattline_agent::watch::{Attribution, ImageSpan, Mark, Nesting, Unmatched};
 use wattline_ebpf::{CpuTime, Marks, Moment, Sched};
 use wattline_trace::rows::{EventKind, SpanKind, SpanRow};
 use wattline_trace::{Name, TableWriter, WriteError};

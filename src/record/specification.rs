@@ -14,7 +14,8 @@ pub(crate) enum Specification {
 }
 
 /// How both forms are written.
-pub(crate) const FORMS: &str = "usdt:PROVIDER:BEGIN,END[@BINARY] or uprobe:SYMBOL[@BINARY][+OFFSET]";
+pub(crate) const FORMS: &str =
+    "usdt:PROVIDER:BEGIN,END[@BINARY] or uprobe:SYMBOL[@BINARY][+OFFSET]";
 
 impl FromStr for Specification {
     type Err = String;
@@ -100,8 +101,18 @@ mod tests {
 
     #[test]
     fn anything_else_is_answered_with_the_forms() {
-        for text in ["", "run", "usdt:a", "usdt:a:b", "usdt:a:b,", "usdt:a:b,c,d", "uprobe:",
-                     "uprobe:@x", "uprobe:f@", "kprobe:x"] {
+        for text in [
+            "",
+            "run",
+            "usdt:a",
+            "usdt:a:b",
+            "usdt:a:b,",
+            "usdt:a:b,c,d",
+            "uprobe:",
+            "uprobe:@x",
+            "uprobe:f@",
+            "kprobe:x",
+        ] {
             let refused = text.parse::<Specification>().unwrap_err();
             assert!(refused.contains("uprobe:SYMBOL"), "{text}");
         }

@@ -22,6 +22,7 @@ mod out_directory;
 mod ownership;
 mod prediction;
 mod privileges;
+mod record;
 mod recording;
 mod sensors;
 mod summary;

@@ -160,8 +160,7 @@ mod tests {
 
     fn play(marks: impl IntoIterator<Item = Mark>) -> (Vec<ImageSpan>, Unmatched) {
         let mut nesting = Nesting::new(Marking::Function, Marking::Probes);
-        let mut images: Vec<_> =
-            marks.into_iter().filter_map(|mark| nesting.mark(mark)).collect();
+        let mut images: Vec<_> = marks.into_iter().filter_map(|mark| nesting.mark(mark)).collect();
         images.extend(nesting.forget_open());
         (images, nesting.unmatched())
     }

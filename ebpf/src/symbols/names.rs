@@ -112,12 +112,15 @@ pub(super) fn nearest<'a>(known: impl Iterator<Item = &'a str>, wanted: &str) ->
     let most_edits = (wanted.chars().count() / 3).max(1);
     let mut near: Vec<(usize, &str)> = Vec::new();
     for name in known {
-        // The name itself counts, not its parameters or the scopes before it.
+        // The name itself counts, from any scope on, and not its parameters.
         let plain = name.split('(').next().unwrap_or(name);
-        let last = plain.rsplit("::").next().unwrap_or(plain);
-        let edits = [plain, last]
-            .map(|part| strsim::damerau_levenshtein(&part.to_lowercase(), &wanted_lower));
-        let edits = edits[0].min(edits[1]);
+        let from_scope = plain.match_indices("::").map(|(at, _)| &plain[at + 2..]);
+        let edits = std::iter::once(plain)
+            .chain(from_scope)
+            .filter(|part| part.len().abs_diff(wanted.len()) <= most_edits)
+            .map(|part| strsim::damerau_levenshtein(&part.to_lowercase(), &wanted_lower))
+            .min()
+            .unwrap_or(usize::MAX);
         let contains = wanted.len() > 2 && plain.to_lowercase().contains(&wanted_lower);
         if edits <= most_edits || contains {
             near.push((if contains { edits.min(most_edits) } else { edits }, name));
@@ -178,6 +181,7 @@ mod tests {
         assert_eq!(near("run_modle")[0], "run_model");
         assert_eq!(near("RUN_MODEL")[0], "run_model");
         assert_eq!(near("Engine"), ["net::Engine::run(int)"]);
+        assert_eq!(near("Engine::rum"), ["net::Engine::run(int)"]);
         assert!(near("xyzzy_plugh").is_empty());
     }
 }
