@@ -21,6 +21,7 @@ const PROGRAM: &str = r#"
 #include <cstring>
 #include <csignal>
 #include <pthread.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <sys/sdt.h>
 
@@ -73,6 +74,7 @@ int main(int count, char **words)
             if (!fork()) { run_image(i); usleep(50000); _exit(0); }
         }
     }
+    while (wait(nullptr) > 0) {}
     if (!strcmp(what, "killed")) raise(SIGKILL);
     return count > 3 ? atoi(words[3]) : 0;
 }
@@ -222,7 +224,7 @@ fn a_signal_reaches_the_command_and_what_was_recorded_stays() {
     let mut command = place.command(line);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let spans = place.path("trace/spans.csv");
-    while !std::fs::read_to_string(&spans).is_ok_and(|text| text.contains(",image,")) {
+    while !std::fs::read_to_string(&spans).is_ok_and(|text| text.contains(",image,engine,")) {
         std::thread::sleep(Duration::from_millis(20));
     }
     kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).unwrap();
