@@ -58,8 +58,8 @@ fn main() -> Result<(), Box<dyn Error>> {
                 image: Some(number),
                 start_ns,
                 end_ns,
-                flops: 1_000_000_000,
-                bytes_theoretical: 1_000_000_000,
+                flops: Some(1_000_000_000),
+                bytes_theoretical: Some(1_000_000_000),
             })?;
         }
         with_spans.push(monotonic_ns() - start);

@@ -6,6 +6,8 @@ mod coexecution;
 mod network;
 mod probe;
 mod progress;
+mod record;
+mod recording;
 mod roofline;
 mod run;
 mod simulate;
@@ -38,6 +40,8 @@ everything up to then recorded.";
 enum Command {
     /// Runs a network on components, in turn or together, and records power and traffic
     Run(run::Args),
+    /// Records images and layers of any program, with power and traffic
+    Record(record::Args),
     /// Predicts what co-execution on several components would come to, without running it
     Simulate(simulate::Args),
     /// Turns recorded runs into joules per image, DRAM bytes and operational intensity
@@ -64,6 +68,7 @@ fn main() -> ExitCode {
         .init();
     let done = match Cli::parse().command {
         Command::Run(args) => run::run(&args),
+        Command::Record(args) => record::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Analyze(args) => analyze::run(&args),
         Command::Roofline(args) => roofline::run(&args),

@@ -15,13 +15,10 @@ mod spans;
 mod stream;
 mod wish;
 
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
-use wattline_agent::privileges::{self, Capability};
 use wattline_agent::{Inventory, Recorder, Settings, interrupt};
 use wattline_board::Roots;
 use wattline_board::clock::{Clock, WallClock, attend};
@@ -31,17 +28,15 @@ use wattline_inference::Model;
 use wattline_trace::rows::{EventKind, FrameRow, SpanRow, TruthRow};
 use wattline_trace::{BundleWriter, ClockKind, Outcome, Provenance};
 
+use crate::recording::{EXIT_INTERRUPTED, adopt_only_rail, give_up_root, tell_missing};
 use crate::target::Target;
 use crate::{coexecution, progress};
-pub(crate) use args::Args;
+pub(crate) use args::{Args, seconds};
 use coexecute::coexecute;
 use lane::{Lane, Work};
 use predictions::Predictions;
 use stream::{Ended, Stage};
 use wish::Wish;
-
-/// What a shell reports of a program that ended on Ctrl-C.
-const EXIT_INTERRUPTED: u8 = 130;
 
 /// The board a run takes place on.
 #[derive(Debug)]
@@ -112,7 +107,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 
     let scene = if target.emulated {
         // Nothing of an emulated board takes root.
-        give_up_root(&args.out);
+        give_up_root(&args.out, &[]);
         let board = EmulatedBoard::start(target.description.clone(), clock, args.seed)?;
         Scene::Emulated(Arc::new(board))
     } else {
@@ -120,15 +115,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     };
     let attendance = attend(scene.clock());
     let inventory = Inventory::discover(&target.description, &scene.roots());
-    give_up_root(&args.out);
+    give_up_root(&args.out, &[]);
     interrupt::install()?;
-    tell_missing_privileges();
-    for missing in inventory.missing() {
-        eprintln!("wattline: missing {missing}");
-    }
-    if inventory.rail_names().is_empty() {
-        eprintln!("wattline: no power sensor here: times and traffic are recorded, joules are not");
-    }
+    tell_missing(&inventory);
     let clock = scene.clock();
     let mut manifest =
         records::manifest(args, &target, clock, &prepared, model_record, input_record);
@@ -142,7 +131,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let recorder = Recorder::start(inventory, scene.clock(), &bundle, &settings)?;
     manifest.rails = recorder.rail_records(scene.provenance());
     manifest.counters = recorder.counter_records(scene.provenance());
-    records::adopt_only_rail(&mut manifest, &target);
+    adopt_only_rail(&mut manifest, &target);
     ready.notes.iter().for_each(|note| recorder.note(EventKind::Note, "outputs", note));
     skipped.iter().for_each(|why| recorder.note(EventKind::Note, "images", why));
 
@@ -252,29 +241,5 @@ fn note_lag(board: &EmulatedBoard, recorder: &Recorder) {
              showed old values"
         );
         recorder.note(EventKind::Overrun, "emulated board", &detail);
-    }
-}
-
-/// Everything that needs root is open: keep real-time priority and locked memory, and what it
-/// takes to write into another user's directory and leave the files to them. Threads started from
-/// now on have no more than that.
-fn give_up_root(out: &Path) {
-    let mut keep = privileges::RECORDING.to_vec();
-    let own = std::fs::metadata(out).is_ok_and(|it| it.uid() == nix::unistd::geteuid().as_raw());
-    if !own {
-        keep.extend([Capability::CAP_DAC_OVERRIDE, Capability::CAP_CHOWN]);
-    }
-    if let Err(error) = privileges::drop_to(&keep) {
-        eprintln!("wattline: {error}");
-    }
-}
-
-/// Says what recording goes without.
-fn tell_missing_privileges() {
-    let recording: Vec<_> = privileges::RECORDING.iter().map(Capability::to_string).collect();
-    for need in privileges::needs() {
-        if recording.contains(&need.capability) && !need.held {
-            eprintln!("wattline: without {}: cannot {}", need.capability, need.purpose);
-        }
     }
 }

@@ -24,6 +24,8 @@
 //! * [`Inventory`] finds and opens what a board's description names.
 //! * [`Recorder`] samples it on a clock, wall or virtual, and writes rows.
 //! * [`probe`] says what there is and what is missing, with what to do about it.
+//! * [`launch`] starts a command and holds it until it is watched; [`watch`] makes spans of what
+//!   probes in it say.
 //! * [`privileges`] and [`interrupt`] are about the process: what it may do, and when to end.
 //!
 //! An emulated board has the same files under other [`wattline_board::Roots`]; nothing here
@@ -34,12 +36,14 @@ mod counter;
 mod fault;
 pub mod interrupt;
 mod inventory;
+pub mod launch;
 pub mod privileges;
 pub mod probe;
 mod recorder;
 mod sampler;
 mod sensor;
 mod setting;
+pub mod watch;
 
 pub use inventory::{Inventory, Missing};
 pub use recorder::{AgentReport, RailRate, Recorder, Settings, StartError};

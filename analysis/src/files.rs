@@ -314,8 +314,8 @@ mod tests {
             image: None,
             start_s: 0.0,
             latency_ms: 0.0,
-            flops: 0,
-            bytes_theoretical: 0,
+            flops: None,
+            bytes_theoretical: None,
         };
         assert_eq!(derived(image), IMAGES.join(","));
         let layer = LayerRow {

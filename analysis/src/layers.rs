@@ -48,9 +48,11 @@ struct Times {
     runs: Vec<RunTimes>,
 }
 
-/// The layers of one network on one component, over all images.
+/// The layers of one run, over all its images.
 #[derive(Debug)]
 struct RunTimes {
+    /// The run's span.
+    run: Option<u64>,
     network: Name,
     component: Name,
     images: u64,
@@ -64,8 +66,8 @@ struct LayerTime {
     name: Name,
     images: u64,
     seconds: f64,
-    flops: u64,
-    bytes_theoretical: u64,
+    flops: Option<u64>,
+    bytes_theoretical: Option<u64>,
 }
 
 impl Times {
@@ -83,7 +85,10 @@ impl Times {
 
     fn image(&mut self, image: &SpanRow, mut layers: Vec<SpanRow>) {
         layers.sort_by_key(|layer| (layer.start_ns, layer.end_ns, layer.id));
-        let same = |run: &RunTimes| run.network == image.name && run.component == image.component;
+        // A component may run a network alone and, slower, beside others.
+        let same = |run: &RunTimes| {
+            run.run == image.parent && run.network == image.name && run.component == image.component
+        };
         let at = self.runs.iter().position(same).unwrap_or_else(|| {
             self.runs.push(RunTimes::new(image));
             self.runs.len() - 1
@@ -95,6 +100,7 @@ impl Times {
 impl RunTimes {
     fn new(image: &SpanRow) -> Self {
         RunTimes {
+            run: image.parent,
             network: image.name.clone(),
             component: image.component.clone(),
             images: 0,
@@ -134,8 +140,8 @@ impl RunTimes {
                     name,
                     images,
                     seconds,
-                    flops: 0,
-                    bytes_theoretical: 0,
+                    flops: None,
+                    bytes_theoretical: None,
                 });
                 self.layers.len() - 1
             }
@@ -153,10 +159,11 @@ impl RunTimes {
             let in_place = records.get(index).filter(|record| same(&record.name));
             let record = in_place.or_else(|| records.iter().find(|record| same(&record.name)));
             let mean = time.seconds / time.images as f64;
-            let rate = |flops: u64| (mean > 0.0 && flops > 0).then(|| flops as f64 / mean * 1e-9);
-            let bytes = time.bytes_theoretical as f64;
+            let flops = time.flops.filter(|&flops| flops > 0).map(|flops| flops as f64);
+            let bytes = time.bytes_theoretical.filter(|&bytes| bytes > 0);
             LayerRow {
                 bundle: bundle.clone(),
+                run: self.run,
                 network: self.network.clone(),
                 component: self.component.clone(),
                 layer: time.name.clone(),
@@ -164,8 +171,8 @@ impl RunTimes {
                 images: time.images,
                 seconds_per_image: mean,
                 share_pct: share(mean, image_seconds),
-                gop_per_s: rate(time.flops),
-                oi_theoretical: (bytes > 0.0).then(|| time.flops as f64 / bytes),
+                gop_per_s: flops.filter(|_| mean > 0.0).map(|flops| flops / mean * 1e-9),
+                oi_theoretical: flops.zip(bytes).map(|(flops, bytes)| flops / bytes as f64),
                 flops: time.flops,
                 bytes_theoretical: time.bytes_theoretical,
                 provenance,
@@ -181,6 +188,7 @@ impl RunTimes {
         let Some(first) = layers.first() else { return kinds };
         let row = |kind: &str, layers: u64, mean: f64| LayerKindRow {
             bundle: first.bundle.clone(),
+            run: self.run,
             network: self.network.clone(),
             component: self.component.clone(),
             kind: kind.to_owned(),
@@ -225,8 +233,8 @@ mod tests {
             image: Some(0),
             start_ns: times.0,
             end_ns: times.1,
-            flops: 1000,
-            bytes_theoretical: 100,
+            flops: Some(1000),
+            bytes_theoretical: Some(100),
         }
     }
 

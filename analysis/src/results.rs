@@ -253,10 +253,10 @@ pub struct ImageRow {
     pub start_s: f64,
     /// Milliseconds from the start of the image to its end.
     pub latency_ms: f64,
-    /// Floating-point operations.
-    pub flops: u64,
-    /// Inputs, weights and outputs, each once.
-    pub bytes_theoretical: u64,
+    /// Floating-point operations, where they are known.
+    pub flops: Option<u64>,
+    /// Inputs, weights and outputs, each once, where they are known.
+    pub bytes_theoretical: Option<u64>,
 }
 
 /// One layer of one network on one component: a row of `layers.csv`.
@@ -265,6 +265,8 @@ pub struct LayerRow {
     /// The bundle's directory.
     #[serde(serialize_with = "text")]
     pub bundle: Name,
+    /// The run's span in `spans.csv`: a component may run a network alone and beside others.
+    pub run: Option<u64>,
     /// The network.
     #[serde(serialize_with = "text")]
     pub network: Name,
@@ -286,10 +288,10 @@ pub struct LayerRow {
     pub gop_per_s: Option<f64>,
     /// Theoretical operational intensity, flops per byte.
     pub oi_theoretical: Option<f64>,
-    /// Floating-point operations of one image.
-    pub flops: u64,
+    /// Floating-point operations of one image; empty where nobody knows.
+    pub flops: Option<u64>,
     /// Inputs, weights and outputs, each once, of one image.
-    pub bytes_theoretical: u64,
+    pub bytes_theoretical: Option<u64>,
     /// Where the component's times come from.
     pub provenance: Provenance,
 }
@@ -302,6 +304,8 @@ pub struct LayerKindRow {
     /// The bundle's directory.
     #[serde(serialize_with = "text")]
     pub bundle: Name,
+    /// The run's span in `spans.csv`: a component may run a network alone and beside others.
+    pub run: Option<u64>,
     /// The network.
     #[serde(serialize_with = "text")]
     pub network: Name,

@@ -21,8 +21,8 @@ pub(crate) struct Image {
     pub(crate) index: Option<u64>,
     pub(crate) start: u64,
     pub(crate) end: u64,
-    pub(crate) flops: u64,
-    pub(crate) bytes_theoretical: u64,
+    pub(crate) flops: Option<u64>,
+    pub(crate) bytes_theoretical: Option<u64>,
 }
 
 /// What a run is a part of.

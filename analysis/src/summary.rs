@@ -108,12 +108,12 @@ impl Work {
             Part::All(_) => &parts[..],
             _ => &[run][..],
         };
-        let sum = |of: fn(&crate::spans::Image) -> u64| {
-            let images = || own.iter().flat_map(|run| &run.images);
-            let total: u128 = images().map(|image| u128::from(of(image))).sum();
-            // An image that says nothing would make the others' sum look like all of it.
-            let all = images().all(|image| of(image) > 0);
-            (all && total > 0).then_some(total as f64)
+        // An image that says nothing would make the others' sum look like all of it.
+        let sum = |of: fn(&crate::spans::Image) -> Option<u64>| {
+            let images = own.iter().flat_map(|run| &run.images);
+            let known = images.map(|image| of(image).filter(|&it| it > 0));
+            let total = known.map(|it| it.map(u128::from)).sum::<Option<u128>>()?;
+            (total > 0).then_some(total as f64)
         };
         let count = run.images.len() as u64;
         let (count, images) = match run.part {

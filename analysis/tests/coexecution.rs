@@ -185,7 +185,7 @@ fn a_pipeline_shares_frames_by_their_work() {
     for row in tables.spans.iter_mut().filter(|it| it.start_ns > 20 * S) {
         let Some(number) = row.image else { continue };
         row.image = Some(number / 100);
-        row.flops = if row.component == *"big" { 750_000_000 } else { 250_000_000 };
+        row.flops = if row.component == *"big" { Some(750_000_000) } else { Some(250_000_000) };
     }
     tables.frames.iter_mut().for_each(|row| row.image /= 100);
     let keep = |row: &SpanRow| row.start_ns < 20 * S || row.image.is_none_or(|it| it < 54);

@@ -100,7 +100,7 @@ proptest! {
         times in prop::collection::vec(prop_oneof![any::<u64>(), 0..20_000 * MS], 1..40),
         watts in prop::collection::vec(prop_oneof![-1e3..1e3f64, any::<f64>().prop_filter("finite", |w| w.is_finite())], 40),
         windows in prop::collection::vec(prop_oneof![1..u64::MAX, 1..100 * MS], 40),
-        spans in prop::collection::vec((any::<u64>(), any::<u64>(), 0..6u64, prop::sample::select(SpanKind::ALL), any::<u64>()), 0..20),
+        spans in prop::collection::vec((any::<u64>(), any::<u64>(), 0..6u64, prop::sample::select(SpanKind::ALL), any::<Option<u64>>()), 0..20),
         bytes in prop::collection::vec(any::<u64>(), 0..20),
     ) {
         let mut tables = small(1);

@@ -133,7 +133,7 @@ fn numbers_beyond_all_measure() {
     assert!(refused(&analysis.summary[0]).contains("not conserved (broken)"));
     assert!(analysis.conservation.iter().all(|balance| balance.verdict == Verdict::Broken));
     let mut tables = self::tables();
-    tables.spans.iter_mut().for_each(|row| row.flops = u64::MAX);
+    tables.spans.iter_mut().for_each(|row| row.flops = Some(u64::MAX));
     let row = &tables.analysis().summary[0];
     let flops = u64::MAX as f64 * row.images_per_s.unwrap() * 1e-9;
     assert!((row.gop_per_s.unwrap() / flops - 1.0).abs() < 1e-9, "sums do not wrap");
@@ -412,4 +412,23 @@ proptest! {
             analysis.write(&directory.path().join("out")).unwrap();
         }
     }
+}
+
+/// A program that was only watched says when its images ran, and not what they computed.
+#[test]
+fn work_that_nobody_knows_has_no_intensity() {
+    let mut tables = tables();
+    let before = tables.analysis();
+    let image = tables.spans.iter_mut().find(|row| row.kind == SpanKind::Image).unwrap();
+    (image.flops, image.bytes_theoretical) = (None, None);
+    let (component, analysis) = (image.component.clone(), tables.analysis());
+    let row = |analysis: &wattline_analysis::Analysis| {
+        analysis.summary.iter().find(|row| row.component == component).unwrap().clone()
+    };
+    let (row, before) = (row(&analysis), row(&before));
+    assert_eq!((row.gop_per_s, row.oi_theoretical, row.oi_empirical), (None, None, None));
+    assert!(row.note().contains("no floating-point operations are known"), "{}", row.note());
+    assert_eq!(row.joules_per_image, before.joules_per_image);
+    assert!(row.joules_per_image.is_some());
+    assert!(analysis.images.iter().any(|image| image.flops.is_none()));
 }

@@ -70,6 +70,7 @@ pub mod npu;
 pub mod onnx;
 pub mod opencl;
 mod plan;
+mod probes;
 pub mod quantise;
 pub mod reference;
 pub mod roofline;

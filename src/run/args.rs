@@ -121,7 +121,7 @@ fn duration(text: &str) -> Result<f64, String> {
     }
 }
 
-fn seconds(text: &str) -> Result<f64, String> {
+pub(crate) fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(value) if (0.0..=3600.0).contains(&value) => Ok(value),
         _ => Err("expected 0 to 3600 seconds".to_owned()),

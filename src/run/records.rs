@@ -1,19 +1,18 @@
 //! What the manifest says of a run.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use wattline_board::clock::Clock;
 use wattline_inference::Model;
 use wattline_inference::cost::{ElementType, graph_cost};
 use wattline_inference::graph::{Graph, Layer, Shape};
 use wattline_trace::{
-    BoardRecord, ClockRecord, ComponentRecord, InputRecord, LayerRecord, Manifest, ModelRecord,
-    Provenance, SCHEMA_VERSION, StandInRecord,
+    ComponentRecord, InputRecord, LayerRecord, Manifest, ModelRecord, Provenance, StandInRecord,
 };
 
 use super::args::Args;
 use super::lane::{Lane, Work};
+use crate::recording;
 use crate::target::Target;
 
 /// The network's record.
@@ -53,43 +52,11 @@ pub(super) fn manifest(
     model: ModelRecord,
     inputs: InputRecord,
 ) -> Manifest {
-    let board = &target.description;
-    let kernel = nix::sys::utsname::uname()
-        .map(|name| name.release().to_string_lossy().into_owned())
-        .unwrap_or_default();
     Manifest {
-        schema: SCHEMA_VERSION,
-        wattline: env!("CARGO_PKG_VERSION").to_owned(),
-        board: BoardRecord {
-            name: board.name.clone(),
-            model: target.model(),
-            emulated: target.emulated,
-        },
-        kernel,
-        command: std::env::args().collect(),
-        clock: ClockRecord { kind: clock.kind(), utc_offset_ns: utc_offset_ns(clock) },
-        seed: args.seed,
-        rails: Vec::new(),
-        counters: Vec::new(),
-        dram_source: board.memory.counter.as_ref().map(|name| name.get_ref().clone()),
         components: lanes.iter().map(|lane| component(target, lane)).collect(),
         models: vec![model],
-        coexecution: None,
         inputs: Some(inputs),
-        complete: false,
-        interrupted: false,
-        failure: None,
-    }
-}
-
-/// On a machine whose description knows no rails, a single sensor is taken to be the supply's:
-/// then its active energy is the component's. Of several nobody knows which contains which, and a
-/// board description of one's own has to say it.
-pub(super) fn adopt_only_rail(manifest: &mut Manifest, target: &Target) {
-    if let ([only], true) = (&manifest.rails[..], target.description.rails.is_empty()) {
-        let name = only.name.clone();
-        let really_ran = manifest.components.iter_mut().filter(|it| it.stand_in.is_none());
-        really_ran.for_each(|it| it.rails = vec![name.clone()]);
+        ..recording::manifest(target, clock, args.seed)
     }
 }
 
@@ -131,9 +98,4 @@ pub(super) fn mark_behind(manifest: &mut Manifest, component: &str, behind: &str
     for stand_in in records.filter_map(|it| it.stand_in.as_mut()) {
         stand_in.behind = Some(behind.to_owned());
     }
-}
-
-fn utc_offset_ns(clock: &Arc<dyn Clock>) -> i64 {
-    let utc = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    utc.as_nanos() as i64 - clock.now_ns() as i64
 }

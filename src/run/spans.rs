@@ -91,8 +91,8 @@ impl RunSpans {
             image: Some(image),
             start_ns,
             end_ns,
-            flops,
-            bytes_theoretical: bytes,
+            flops: Some(flops),
+            bytes_theoretical: Some(bytes),
         };
         let (mut flops, mut bytes) = (0, 0);
         for (index, times) in layers.zip(layer_times) {
@@ -176,7 +176,7 @@ fn run_row(id: u64, parent: Option<u64>, network: Name, component: Name, sum: Su
         image: None,
         start_ns: sum.start_ns,
         end_ns: sum.end_ns,
-        flops: sum.flops,
-        bytes_theoretical: sum.bytes_theoretical,
+        flops: Some(sum.flops),
+        bytes_theoretical: Some(sum.bytes_theoretical),
     }
 }

@@ -25,6 +25,7 @@ mod out_directory;
 mod ownership;
 mod prediction;
 mod privileges;
+mod record;
 mod recording;
 mod roofline;
 mod sensors;

@@ -92,10 +92,11 @@ row! {
         start_ns: u64,
         /// Last instant.
         end_ns: u64,
-        /// Floating-point operations of the work, two per multiply-accumulate.
-        flops: u64,
-        /// Inputs, weights and outputs, each once.
-        bytes_theoretical: u64,
+        /// Floating-point operations of the work, two per multiply-accumulate; empty where
+        /// nobody knows them, as of a program that was only watched.
+        flops: Option<u64>,
+        /// Inputs, weights and outputs, each once; empty where nobody knows them.
+        bytes_theoretical: Option<u64>,
     }
 }
 

@@ -68,7 +68,7 @@ prop_compose! {
 }
 prop_compose! {
     fn span()(id: u64, parent: Option<u64>, kind in span_kind(), name in name(), component in name(), image: Option<u64>,
-              start_ns: u64, end_ns: u64, flops: u64, bytes_theoretical: u64) -> SpanRow {
+              start_ns: u64, end_ns: u64, flops: Option<u64>, bytes_theoretical: Option<u64>) -> SpanRow {
         SpanRow { id, parent, kind, name, component, image, start_ns, end_ns, flops, bytes_theoretical }
     }
 }

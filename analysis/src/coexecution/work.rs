@@ -12,10 +12,11 @@ use crate::spans::{Image, Run};
 /// nothing of them.
 pub(crate) fn images_worth(runs: &[&Run]) -> Vec<f64> {
     let images = || runs.iter().flat_map(|run| &run.images);
-    let flops_known = images().all(|image| image.flops > 0);
-    let weight = |image: &Image| match flops_known {
-        true => image.flops as f64,
-        false => (image.end - image.start).max(1) as f64,
+    let flops = |image: &Image| image.flops.filter(|&flops| flops > 0);
+    let flops_known = images().all(|image| flops(image).is_some());
+    let weight = |image: &Image| match flops(image) {
+        Some(flops) if flops_known => flops as f64,
+        _ => (image.end - image.start).max(1) as f64,
     };
     let mut whole: HashMap<u64, f64> = HashMap::new();
     for image in images() {
@@ -36,8 +37,13 @@ mod tests {
     use crate::spans::Part;
 
     fn run(images: &[(Option<u64>, u64)]) -> Run {
-        let image =
-            |&(index, flops)| Image { index, start: 0, end: 10, flops, bytes_theoretical: 0 };
+        let image = |&(index, flops)| Image {
+            index,
+            start: 0,
+            end: 10,
+            flops: Some(flops),
+            bytes_theoretical: None,
+        };
         Run {
             network: "n".into(),
             component: "c".into(),
@@ -53,7 +59,8 @@ mod tests {
     fn a_shared_image_is_shared_by_its_work() {
         let (one, two) = (run(&[(Some(0), 30), (Some(1), 7)]), run(&[(Some(0), 10), (None, 5)]));
         assert_eq!(images_worth(&[&one, &two]), [1.75, 1.25]);
-        let silent = run(&[(Some(0), 0)]);
+        let mut silent = run(&[(Some(0), 0)]);
+        silent.images[0].flops = None;
         assert_eq!(images_worth(&[&one, &silent]), [1.5, 0.5], "by time");
     }
 }

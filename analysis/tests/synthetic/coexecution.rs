@@ -87,8 +87,8 @@ impl Scene {
             image: None,
             start_ns: self.parts().map(|(_, job)| job.start).min()?,
             end_ns: self.parts().map(|(_, job)| job.end).max()?,
-            flops: FLOPS * images,
-            bytes_theoretical: BYTES * images,
+            flops: Some(FLOPS * images),
+            bytes_theoretical: Some(BYTES * images),
         })
     }
 

@@ -278,8 +278,8 @@ impl Scene {
                 image,
                 start_ns,
                 end_ns,
-                flops: FLOPS * images,
-                bytes_theoretical: BYTES * images,
+                flops: Some(FLOPS * images),
+                bytes_theoretical: Some(BYTES * images),
             };
             let each = (job.end - job.start) / job.images.max(1);
             for image in 0..job.images {

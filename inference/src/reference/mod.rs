@@ -8,11 +8,11 @@ mod pointwise;
 mod pooling;
 mod quantised;
 
-use crate::clock::monotonic_ns;
 use crate::cost::ElementType;
 use crate::executor::{Executor, ExecutorError, LayerObserver, check_input, present};
 use crate::graph::{Graph, Layer, Operator, TensorId};
 use crate::npu::half;
+use crate::probes::Probes;
 use crate::tensor::Tensor;
 
 pub(crate) use pointwise::softmax;
@@ -21,6 +21,7 @@ pub(crate) use pointwise::softmax;
 #[derive(Debug)]
 pub struct Reference {
     graph: Graph,
+    probes: Probes,
     storage: ElementType,
 }
 
@@ -46,7 +47,8 @@ impl Reference {
             present(weights, &layer.name)?;
             bias.as_ref().map(|bias| present(bias, &layer.name)).transpose()?;
         }
-        Ok(Self { graph: graph.clone(), storage: ElementType::F32 })
+        let probes = Probes::new(graph);
+        Ok(Self { graph: graph.clone(), probes, storage: ElementType::F32 })
     }
 
     /// The same, with the output of every layer rounded to `storage`.
@@ -107,6 +109,7 @@ impl Reference {
         observer: &mut dyn LayerObserver,
         visit: &mut dyn FnMut(TensorId, &[f32]),
     ) -> Result<Tensor, ExecutorError> {
+        let image = self.probes.image();
         check_input(&self.graph, input)?;
         let layers = self.graph.layers();
         // When each tensor is read for the last time; the result is kept.
@@ -120,16 +123,17 @@ impl Reference {
         tensors[self.graph.input().index()] = input.values().to_vec();
         visit(self.graph.input(), input.values());
         for (index, layer) in layers.iter().enumerate() {
-            let start_ns = monotonic_ns();
-            let inputs: Vec<_> =
-                layer.inputs.iter().map(|tensor| tensors[tensor.index()].as_slice()).collect();
-            let mut output = self.compute(layer, &inputs)?;
-            if self.storage == ElementType::F16 {
-                half::round_output(&mut output, layer)?;
-            }
-            observer.layer(index, start_ns, monotonic_ns());
-            visit(layer.output, &output);
-            tensors[layer.output.index()] = output;
+            image.layer(index, observer, || {
+                let inputs: Vec<_> =
+                    layer.inputs.iter().map(|tensor| tensors[tensor.index()].as_slice()).collect();
+                let mut output = self.compute(layer, &inputs)?;
+                if self.storage == ElementType::F16 {
+                    half::round_output(&mut output, layer)?;
+                }
+                tensors[layer.output.index()] = output;
+                Ok::<_, ExecutorError>(())
+            })?;
+            visit(layer.output, &tensors[layer.output.index()]);
             for tensor in &layer.inputs {
                 if last_read[tensor.index()] == index {
                     tensors[tensor.index()] = Vec::new();

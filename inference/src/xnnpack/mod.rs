@@ -27,12 +27,12 @@ mod operator;
 mod quantised;
 mod thread_pool;
 
-use crate::clock::monotonic_ns;
 use crate::cost::ElementType;
 use crate::executor::{Executor, ExecutorError, LayerObserver, check_input};
 use crate::graph::{AveragePool, Extent, Graph, Layer, LocalResponseNorm, Operator, Shape};
 use crate::npu::half;
 use crate::plan::Plan;
+use crate::probes::Probes;
 use crate::tensor::Tensor;
 use arena::{Arena, Pixels};
 use operator::Site;
@@ -42,6 +42,7 @@ use thread_pool::ThreadPool;
 #[derive(Debug)]
 pub struct Xnnpack {
     graph: Graph,
+    probes: Probes,
     steps: Vec<Step>,
     /// Where each layer's output lies.
     outputs: Vec<Pixels>,
@@ -119,8 +120,9 @@ impl Xnnpack {
         let outputs = graph.layers().iter().map(|layer| pixels(layer.output)).collect();
         let (input, output) = (pixels(graph.input()), pixels(graph.output()));
         let storage = ElementType::F32;
+        let probes = Probes::new(graph);
         let graph = graph.clone();
-        Ok(Self { graph, steps, outputs, storage, input, output, pool, _arena: arena })
+        Ok(Self { graph, probes, steps, outputs, storage, input, output, pool, _arena: arena })
     }
 
     /// The same, with the output of every layer rounded to `storage`.
@@ -166,15 +168,17 @@ impl Executor for Xnnpack {
         input: &Tensor,
         observer: &mut dyn LayerObserver,
     ) -> Result<Tensor, ExecutorError> {
+        let image = self.probes.image();
         check_input(&self.graph, input)?;
         write_image(input, self.input);
         for (index, (layer, step)) in self.graph.layers().iter().zip(&self.steps).enumerate() {
-            let start_ns = monotonic_ns();
-            self.run_step(step, layer)?;
-            if self.storage == ElementType::F16 {
-                round(self.outputs[index], layer)?;
-            }
-            observer.layer(index, start_ns, monotonic_ns());
+            image.layer(index, observer, || {
+                self.run_step(step, layer)?;
+                match self.storage {
+                    ElementType::F16 => round(self.outputs[index], layer),
+                    _ => Ok(()),
+                }
+            })?;
         }
         Ok(read_result(self.output))
     }

@@ -1,0 +1,192 @@
+/* Marks from USDT probes, instructions and functions of any program. */
+#include "kernel.h"
+#include "drops.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+#include <bpf/usdt.bpf.h>
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";
+
+#define NAME_BYTES 128
+#define NO_ARGUMENT 0xff
+
+enum { BEGIN = 0, END = 1 };
+
+/* What to do at a probe; its attach cookie is its index. Set by the loader. */
+struct probe {
+	__u64 cookie;
+	__u8 moment;
+	__u8 ids[2]; /* positions of arguments, or NO_ARGUMENT */
+	__u8 name;
+	__u32 padding;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* as many as probes, set by the loader */
+	__type(key, __u32);
+	__type(value, struct probe);
+} probes SEC(".maps");
+
+struct mark {
+	__u64 t_ns;
+	__u64 cookie;
+	__u64 ids[2];
+	__u32 pid;
+	__u32 tid;
+	__u32 cpu;
+	__u16 moment;
+	__u16 name_bytes; /* with its NUL; 0 without a name */
+	char name[NAME_BYTES];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096); /* set by the loader */
+} records SEC(".maps");
+
+static __always_inline void begin_mark(struct mark *mark, struct probe *probe)
+{
+	__u64 ids = bpf_get_current_pid_tgid();
+
+	mark->t_ns = bpf_ktime_get_ns();
+	mark->cookie = probe->cookie;
+	mark->ids[0] = mark->ids[1] = 0;
+	mark->pid = ids >> 32;
+	mark->tid = ids;
+	mark->cpu = bpf_get_smp_processor_id();
+	mark->moment = probe->moment;
+	mark->name_bytes = 0;
+}
+
+/*
+ * The mark is built on the stack, not in memory of the CPU's: a probe's program may be preempted
+ * by that of another thread.
+ */
+static __always_inline int emit(struct mark *mark, __u64 name)
+{
+	__u64 bytes = __builtin_offsetof(struct mark, name);
+
+	if (name) {
+		long length = bpf_probe_read_user_str(mark->name, NAME_BYTES, (void *)name);
+
+		if (length > 0 && length <= NAME_BYTES) {
+			mark->name_bytes = length;
+			bytes += length;
+		}
+	}
+	if (bpf_ringbuf_output(&records, mark, bytes, BPF_RB_NO_WAKEUP))
+		count_drop();
+	return 0;
+}
+
+static __always_inline __u64 usdt_argument(struct pt_regs *ctx, __u8 position)
+{
+	long value = 0;
+
+	if (position != NO_ARGUMENT)
+		bpf_usdt_arg(ctx, position, &value);
+	return value;
+}
+
+SEC("usdt")
+int on_usdt(struct pt_regs *ctx)
+{
+	__u32 index = bpf_usdt_cookie(ctx);
+	struct probe *probe = bpf_map_lookup_elem(&probes, &index);
+	struct mark mark;
+
+	if (!probe)
+		return 0;
+	begin_mark(&mark, probe);
+	mark.ids[0] = usdt_argument(ctx, probe->ids[0]);
+	mark.ids[1] = usdt_argument(ctx, probe->ids[1]);
+	return emit(&mark, usdt_argument(ctx, probe->name));
+}
+
+/* A register, kept from being loaded through a computed address, which the verifier refuses. */
+#define REGISTER(load)                      \
+	({                                  \
+		__u64 value = (load);       \
+		asm volatile("" : "+r"(value)); \
+		value;                      \
+	})
+
+static __always_inline __u64 call_argument(struct pt_regs *ctx, __u8 position)
+{
+	switch (position) {
+	case 0:
+		return REGISTER(PT_REGS_PARM1(ctx));
+	case 1:
+		return REGISTER(PT_REGS_PARM2(ctx));
+	case 2:
+		return REGISTER(PT_REGS_PARM3(ctx));
+	case 3:
+		return REGISTER(PT_REGS_PARM4(ctx));
+#if !defined(__TARGET_ARCH_arm) /* passes four in registers */
+	case 4:
+		return REGISTER(PT_REGS_PARM5(ctx));
+#endif
+	default:
+		return 0;
+	}
+}
+
+static __always_inline struct probe *probe_here(struct pt_regs *ctx)
+{
+	/* Without cookies one probe is all that the loader attaches. */
+	__u32 index = LINUX_HAS_BPF_COOKIE ? bpf_get_attach_cookie(ctx) : 0;
+
+	return bpf_map_lookup_elem(&probes, &index);
+}
+
+static __always_inline int at_instruction(struct pt_regs *ctx)
+{
+	struct probe *probe = probe_here(ctx);
+	struct mark mark;
+
+	if (!probe)
+		return 0;
+	begin_mark(&mark, probe);
+	mark.ids[0] = call_argument(ctx, probe->ids[0]);
+	mark.ids[1] = call_argument(ctx, probe->ids[1]);
+	return emit(&mark, call_argument(ctx, probe->name));
+}
+
+static __always_inline int at_return(struct pt_regs *ctx)
+{
+	struct probe *probe = probe_here(ctx);
+	struct mark mark;
+
+	if (!probe)
+		return 0;
+	begin_mark(&mark, probe);
+	mark.moment = END;
+	mark.ids[0] = PT_REGS_RC(ctx);
+	return emit(&mark, 0);
+}
+
+SEC("uprobe")
+int on_instruction(struct pt_regs *ctx)
+{
+	return at_instruction(ctx);
+}
+
+SEC("uretprobe")
+int on_return(struct pt_regs *ctx)
+{
+	return at_return(ctx);
+}
+
+/* The same where the kernel attaches many probes at once (Linux 6.6). */
+SEC("uprobe.multi")
+int on_instructions(struct pt_regs *ctx)
+{
+	return at_instruction(ctx);
+}
+
+SEC("uretprobe.multi")
+int on_returns(struct pt_regs *ctx)
+{
+	return at_return(ctx);
+}

@@ -1,0 +1,37 @@
+//! A map's memory, shared with the kernel.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use memmap2::{MmapOptions, MmapRaw};
+
+/// The numbers of an array map, read without a system call.
+#[derive(Debug)]
+pub(crate) struct Numbers {
+    memory: MmapRaw,
+    length: usize,
+}
+
+impl Numbers {
+    /// Maps an array map (`BPF_F_MMAPABLE`) that holds `length` numbers of 64 bits.
+    pub(crate) fn map(map: impl AsFd, length: usize) -> io::Result<Self> {
+        let bytes = length * size_of::<u64>();
+        let memory = MmapOptions::new().len(bytes).map_raw(map.as_fd().as_raw_fd())?;
+        Ok(Numbers { memory, length })
+    }
+
+    /// The number at an index, as the kernel wrote it last. 32-bit kernels write it in halves.
+    pub(crate) fn get(&self, index: usize) -> u64 {
+        assert!(index < self.length, "number {index} of {}", self.length);
+        // SAFETY: in bounds by the assertion, aligned as the mapping is by pages, and shared
+        // memory that is only ever accessed as whole words.
+        let number = unsafe { &*self.memory.as_ptr().cast::<AtomicU64>().add(index) };
+        number.load(Ordering::Relaxed)
+    }
+
+    /// All of them together.
+    pub(crate) fn sum(&self) -> u64 {
+        (0..self.length).map(|index| self.get(index)).fold(0, u64::wrapping_add)
+    }
+}

@@ -1,0 +1,204 @@
+//! Marks from probes in this very program: as many as there were calls, and with what was passed.
+
+use std::ffi::{CStr, c_char};
+use std::hint::black_box;
+use std::path::PathBuf;
+
+use wattline_ebpf::{Arguments, EbpfError, Mark, MarkSettings, Marks, Moment, Place, Probe, Scope};
+
+use crate::has_bpf;
+
+fn myself() -> PathBuf {
+    std::env::current_exe().unwrap()
+}
+
+fn here() -> Scope {
+    Scope::Process(std::process::id())
+}
+
+fn usdt(name: &str, moment: Moment, cookie: u64) -> Probe {
+    Probe {
+        binary: myself(),
+        place: Place::Usdt { provider: "wattline_test".into(), name: name.into(), moment },
+        arguments: Arguments { ids: [Some(0), Some(1)], name: Some(2) },
+        cookie,
+    }
+}
+
+/// The offset into this program's file of a function of it.
+fn file_offset(function: usize) -> u64 {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let found = maps.lines().find_map(|line| {
+        let mut fields = line.split_ascii_whitespace();
+        let (start, end) = fields.next()?.split_once('-')?;
+        let number = |text| u64::from_str_radix(text, 16).ok();
+        let (start, end, offset) = (number(start)?, number(end)?, number(fields.nth(1)?)?);
+        let address = function as u64;
+        (start..end).contains(&address).then(|| address - start + offset)
+    });
+    found.unwrap()
+}
+
+/// A mark that is kept: its name outlives the buffer.
+#[derive(Debug, PartialEq)]
+struct Kept {
+    cookie: u64,
+    moment: Moment,
+    ids: [u64; 2],
+    name: Option<String>,
+}
+
+fn keep(mark: &Mark<'_>) -> Kept {
+    let name = mark.name.map(|name| String::from_utf8_lossy(name).into_owned());
+    Kept { cookie: mark.cookie, moment: mark.moment, ids: mark.ids, name }
+}
+
+#[inline(never)]
+fn layer_begin(image: u64, layer: u64, name: &CStr) {
+    probe::probe!(wattline_test, layer_begin, image, layer, name.as_ptr());
+}
+
+#[inline(never)]
+fn layer_end(image: u64, layer: u64) {
+    probe::probe!(wattline_test, layer_end, image, layer);
+}
+
+#[test]
+fn usdt_marks_are_as_many_as_the_calls_and_carry_what_was_passed() {
+    if !has_bpf("usdt_marks_are_as_many_as_the_calls_and_carry_what_was_passed") {
+        return;
+    }
+    let mut end = usdt("layer_end", Moment::End, 8);
+    end.arguments.name = None;
+    let probes = [usdt("layer_begin", Moment::Begin, 7), end];
+    let mut marks = Marks::attach(&probes, here(), MarkSettings::default()).unwrap();
+    let long = "conv".repeat(50);
+    let long_c = std::ffi::CString::new(long.clone()).unwrap();
+    const CALLS: u64 = 10_000;
+    for call in 0..CALLS {
+        layer_begin(call, u64::MAX - call, if call == 0 { &long_c } else { c"conv1/7x7_s2" });
+        layer_end(call, 3);
+    }
+    let mut found = Vec::new();
+    let mut last_ns = 0;
+    let count = marks.drain(|mark| {
+        assert_eq!((mark.pid, mark.t_ns >= last_ns), (std::process::id(), true));
+        last_ns = mark.t_ns;
+        found.push(keep(mark));
+    });
+    assert_eq!((count as u64, marks.dropped()), (2 * CALLS, 0));
+    for (call, pair) in (0u64..).zip(found.chunks(2)) {
+        let name = if call == 0 { &long[..127] } else { "conv1/7x7_s2" };
+        let begin = Kept {
+            cookie: 7,
+            moment: Moment::Begin,
+            ids: [call, u64::MAX - call],
+            name: Some(name.to_owned()),
+        };
+        let end = Kept { cookie: 8, moment: Moment::End, ids: [call, 3], name: None };
+        assert_eq!(pair, [begin, end]);
+    }
+    assert_eq!(marks.drain(|_| ()), 0);
+}
+
+#[inline(never)]
+extern "C" fn run_layer(image: u64, name: *const c_char, layer: u64) -> u64 {
+    black_box((image, name, layer));
+    image + layer
+}
+
+#[inline(never)]
+extern "C" fn run_image(image: u64) -> u64 {
+    black_box(image) ^ 1
+}
+
+#[test]
+fn a_function_begins_and_ends() {
+    if !has_bpf("a_function_begins_and_ends") {
+        return;
+    }
+    let function = |address, ids, name, cookie| Probe {
+        binary: myself(),
+        place: Place::Function { file_offset: file_offset(address) },
+        arguments: Arguments { ids, name },
+        cookie,
+    };
+    let probes = [
+        function(run_layer as *const () as usize, [Some(0), Some(2)], Some(1), 40),
+        function(run_image as *const () as usize, [Some(0), None], None, 41),
+    ];
+    let mut marks = Marks::attach(&probes, here(), MarkSettings::default()).unwrap();
+    for call in 0..1000 {
+        assert_eq!(run_layer(call, c"pool".as_ptr(), 5), call + 5);
+        assert_eq!(run_image(call), call ^ 1);
+    }
+    let mut found = Vec::new();
+    marks.drain(|mark| found.push(keep(mark)));
+    assert_eq!((found.len(), marks.dropped()), (4000, 0));
+    for (call, four) in (0u64..).zip(found.chunks(4)) {
+        let kept = |cookie, moment, ids, name: Option<&str>| Kept {
+            cookie,
+            moment,
+            ids,
+            name: name.map(str::to_owned),
+        };
+        let expected = [
+            kept(40, Moment::Begin, [call, 5], Some("pool")),
+            kept(40, Moment::End, [call + 5, 0], None),
+            kept(41, Moment::Begin, [call, 0], None),
+            kept(41, Moment::End, [call ^ 1, 0], None),
+        ];
+        assert_eq!(four, expected);
+    }
+}
+
+#[inline(never)]
+fn flood(call: u64) {
+    probe::probe!(wattline_test, flood, call, call);
+}
+
+#[test]
+fn what_finds_no_room_is_counted_exactly() {
+    if !has_bpf("what_finds_no_room_is_counted_exactly") {
+        return;
+    }
+    let mut probe = usdt("flood", Moment::Begin, 1);
+    probe.arguments.name = None;
+    let settings = MarkSettings { buffer_bytes: 64 << 10 };
+    let mut marks = Marks::attach(&[probe], here(), settings).unwrap();
+    const THREADS: u64 = 4;
+    const CALLS: u64 = 20_000;
+    let threads: Vec<_> =
+        (0..THREADS).map(|_| std::thread::spawn(|| (0..CALLS).for_each(flood))).collect();
+    let mut received = 0;
+    while threads.iter().any(|thread| !thread.is_finished()) {
+        received += marks.drain(|_| ()) as u64;
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    received += marks.drain(|_| ()) as u64;
+    assert!(marks.dropped() > 0, "it was a flood");
+    assert_eq!(received + marks.dropped(), THREADS * CALLS);
+}
+
+#[test]
+fn what_cannot_be_attached_is_said() {
+    let settings = MarkSettings { buffer_bytes: 5000 };
+    if !has_bpf("what_cannot_be_attached_is_said") {
+        return;
+    }
+    let refused = Marks::attach(&[], here(), settings).unwrap_err();
+    assert!(refused.to_string().contains("power of two"), "{refused}");
+    let absent = usdt("no_such_probe", Moment::Begin, 1);
+    let refused = Marks::attach(&[absent], here(), MarkSettings::default()).unwrap_err();
+    assert!(refused.to_string().contains("wattline_test:no_such_probe"), "{refused}");
+    let mut place = usdt("flood", Moment::Begin, 1);
+    place.arguments.name = Some(12);
+    let refused = Marks::attach(&[place.clone()], here(), MarkSettings::default()).unwrap_err();
+    assert!(matches!(refused, EbpfError::Invalid(_)), "{refused}");
+    place.binary = "/no/such/program".into();
+    place.arguments.name = None;
+    place.place = Place::Function { file_offset: 64 };
+    let refused = Marks::attach(&[place], here(), MarkSettings::default()).unwrap_err();
+    assert!(refused.to_string().contains("offset 0x40 in /no/such/program"), "{refused}");
+}

@@ -1,0 +1,400 @@
+//! `wattline record`: images and layers of any program, recorded from outside.
+
+mod probes;
+mod processes;
+mod session;
+mod specification;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use wattline_agent::launch::{Ended, Held, Running};
+use wattline_agent::privileges::Capability;
+use wattline_agent::watch::{Level, Marking, Nesting};
+use wattline_agent::{Inventory, Recorder, Settings, interrupt};
+use wattline_board::Roots;
+use wattline_board::clock::{Clock, WallClock, attend};
+use wattline_board::description::Component;
+use wattline_ebpf::symbols::libraries;
+use wattline_ebpf::{MarkSettings, Marks, Sched, Scope, Target as Accounted};
+use wattline_trace::rows::EventKind;
+use wattline_trace::{BundleWriter, ComponentRecord, Name, Outcome, Provenance};
+
+use crate::recording::{self, EXIT_INTERRUPTED, adopt_only_rail, give_up_root, tell_missing};
+use crate::target::Target;
+use probes::Marked;
+use processes::{Family, is_alive};
+use session::{Account, Scene, Session};
+use specification::Specification;
+
+/// Marks are drained this often.
+const TURN_NS: u64 = 20_000_000;
+
+/// Options of `wattline record`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  sudo wattline record --out trace --image-mark uprobe:run_model -- ./classify photo.jpg
+  sudo wattline record --out trace --image-mark usdt:wattline:image_begin,image_end \\
+      --layer-mark usdt:wattline:layer_begin,layer_end -- wattline run …
+
+A mark is usdt:PROVIDER:BEGIN,END[@BINARY] or uprobe:SYMBOL[@BINARY][+OFFSET]. A symbol is
+written raw or demangled, in full or from a `::` on. With +OFFSET the function is meant that
+starts so many bytes after the symbol. The command's exit status becomes ours.")]
+pub(crate) struct Args {
+    /// The directory to write the run bundle to
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Replace a bundle that is already there
+    #[arg(long)]
+    overwrite: bool,
+    /// A board's name or FILE.toml; without it the board is detected
+    #[arg(long)]
+    board: Option<String>,
+    /// What begins and ends an image
+    #[arg(long, value_name = "MARK")]
+    image_mark: Specification,
+    /// What begins and ends a layer
+    #[arg(long, value_name = "MARK")]
+    layer_mark: Option<Specification>,
+    /// The argument of the layer's mark, from 0, that points at the layer's name
+    #[arg(long, value_name = "N")]
+    name_arg: Option<u8>,
+    /// The component that the program runs on; without it, that whose CPUs it used most
+    #[arg(long, value_name = "NAME")]
+    component: Option<String>,
+    /// Readings of each rail and counter a second
+    #[arg(long, value_name = "HZ", default_value_t = 450.0)]
+    rate: f64,
+    /// Averaging window to ask of INA2xx sensors, ms
+    #[arg(long, value_name = "MS", default_value_t = 2)]
+    update_interval: u32,
+    /// Idle time before and after the command, from which idle power is known, seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.0, value_parser = crate::run::seconds)]
+    idle: f64,
+    /// End after this long: the command is asked to (SIGTERM), a process is let go
+    #[arg(long, value_name = "SECONDS")]
+    duration: Option<f64>,
+    /// Watch the processes that the command starts, too
+    #[arg(long)]
+    follow_children: bool,
+    /// Watch a process that runs already, and leave it alone afterwards
+    #[arg(long, value_name = "PID", conflicts_with = "command")]
+    pid: Option<u32>,
+    /// The command and its arguments
+    #[arg(last = true, required_unless_present = "pid", value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+/// What is watched.
+#[derive(Debug)]
+enum Watched {
+    Command(Held),
+    Process(u32),
+}
+
+/// How watching ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The command, of its own accord or because it was told to.
+    Command(Ended),
+    /// The process is no more.
+    ProcessGone,
+    /// As long as was asked for.
+    Duration,
+    /// Ctrl-C.
+    Interrupted,
+    /// The bundle cannot be written.
+    Failure,
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    if args.duration.is_some_and(|it| !(0.001..=1e8).contains(&it)) {
+        bail!("--duration: expected seconds, more than 0");
+    }
+    let target = Target::find(args.board.as_deref())?;
+    if target.emulated {
+        bail!(
+            "an emulated board runs no program; record on the board at hand, or use wattline run"
+        );
+    }
+    let settings = Settings {
+        rate_hz: args.rate,
+        update_interval_ms: Some(args.update_interval),
+        ..Settings::default()
+    };
+    settings.check()?;
+    let components = components(&target, args.component.as_deref())?;
+    let (program, files) = files(args)?;
+    let images =
+        probes::find(&args.image_mark, Level::Image, &files, None).context("--image-mark")?;
+    let layers = args.layer_mark.as_ref().map(|mark| {
+        probes::find(mark, Level::Layer, &files, args.name_arg).context("--layer-mark")
+    });
+    let layers = layers.transpose()?;
+    BundleWriter::claim(&args.out, args.overwrite)?;
+
+    // The child is forked while there is one thread.
+    let watched = match args.pid {
+        Some(pid) => Watched::Process(pid),
+        None => Watched::Command(Held::start(&program, &args.command)?),
+    };
+    let pid = watched.pid();
+    let marks = attach(&images, layers.as_ref(), pid, args.follow_children)?;
+    let sched = Sched::attach(Accounted::Tree(pid));
+    let inventory = Inventory::discover(&target.description, &Roots::machine());
+    // The command may be another user's, and has to hear of signals that we are sent.
+    give_up_root(&args.out, &[Capability::CAP_KILL]);
+    match &watched {
+        Watched::Command(held) => interrupt::install_for_command(held.pid())?,
+        Watched::Process(_) => interrupt::install()?,
+    }
+    tell_missing(&inventory);
+    let sched = sched.inspect_err(|error| {
+        eprintln!("wattline: {error}; an image counts as of the CPU that it began on");
+    });
+
+    let clock: Arc<dyn Clock> = Arc::new(WallClock);
+    let attendance = attend(&clock);
+    let mut manifest = recording::manifest(&target, &clock, 0);
+    manifest.components =
+        components.all.iter().map(|it| record_of(&target, it, &program)).collect();
+    manifest.rails = inventory.rail_records(None);
+    manifest.counters = inventory.counter_records(args.rate, None);
+    let bundle = BundleWriter::create(&args.out, &manifest, args.overwrite)?;
+    let recorder = Recorder::start(inventory, &clock, &bundle, &settings)?;
+    manifest.rails = recorder.rail_records(None);
+    manifest.counters = recorder.counter_records(None);
+    adopt_only_rail(&mut manifest, &target);
+    for marked in [Some(&images), layers.as_ref()].into_iter().flatten() {
+        recorder.note(EventKind::Note, "marks", &marked.shown);
+    }
+    let scene = Scene {
+        recorder: &recorder,
+        spans: bundle.table()?,
+        program: Name::new(&file_name(&program)),
+        components: components.all.iter().map(|it| (it.name().into(), it.cpus.clone())).collect(),
+        forced: components.forced,
+        family: args.follow_children.then(|| Family::new(pid)),
+    };
+    let layer_marking = layers.as_ref().map_or(Marking::Probes, |layers| layers.marking);
+    let nesting = Nesting::new(images.marking, layer_marking);
+    let mut session = Session::new(scene, marks, sched.ok(), nesting);
+
+    let watching = Watching { args, clock: &*clock, recorder: &recorder };
+    let watched = watching.watch(watched, &mut session);
+    let account = session.finish(clock.now_ns());
+    if matches!(watched, Ok(End::Command(_))) && !interrupt::interrupted() {
+        watching.idle();
+    }
+    if let Ok(account) = &account {
+        tell(account, &recorder);
+    }
+    let interrupted = interrupt::interrupted();
+    if interrupted {
+        recorder.note(EventKind::Interrupted, "user", "ended by Ctrl-C or SIGTERM");
+    }
+    let failure = match (&watched, &account, recorder.failure()) {
+        (Err(error), ..) => Some(format!("{error:#}")),
+        (_, Err(error), _) | (_, _, Some(error)) => Some(error.to_string()),
+        _ => None,
+    };
+    let report = recorder.stop(attendance);
+    let outcome = match failure {
+        Some(reason) => Outcome::Failed(reason),
+        None if interrupted => Outcome::Interrupted,
+        None => Outcome::Completed,
+    };
+    let finished = bundle.finish(manifest, outcome.clone());
+    eprintln!("{report}");
+    let end = watched?;
+    if let Outcome::Failed(reason) = outcome {
+        bail!("recording was cut short: {reason}");
+    }
+    finished?;
+    let Account { images, layers, .. } = account?;
+    eprintln!(
+        "recorded: {images} images, {layers} layers in {}   next: wattline analyze {0} --out DIR",
+        args.out.display()
+    );
+    Ok(match end {
+        End::Command(ended) => {
+            if ended != Ended::Exited(0) {
+                eprintln!("wattline: {} {}", program.display(), in_words(ended));
+            }
+            ExitCode::from(ended.status())
+        }
+        End::Interrupted => ExitCode::from(EXIT_INTERRUPTED),
+        End::ProcessGone | End::Duration => ExitCode::SUCCESS,
+        End::Failure => ExitCode::FAILURE,
+    })
+}
+
+impl Watched {
+    fn pid(&self) -> u32 {
+        match self {
+            Watched::Command(held) => held.pid(),
+            Watched::Process(pid) => *pid,
+        }
+    }
+}
+
+/// The part that takes time.
+#[derive(Debug)]
+struct Watching<'a> {
+    args: &'a Args,
+    clock: &'a dyn Clock,
+    recorder: &'a Recorder,
+}
+
+impl Watching<'_> {
+    /// Lets the command go, and watches until there is an end.
+    fn watch(&self, watched: Watched, session: &mut Session<'_>) -> Result<End> {
+        match watched {
+            Watched::Command(held) => {
+                self.idle();
+                if interrupt::interrupted() {
+                    return Ok(End::Interrupted);
+                }
+                let command = held.release()?;
+                let end = self.until_end(session, Some(&command), command.pid())?;
+                interrupt::command_ended();
+                Ok(end)
+            }
+            Watched::Process(pid) => self.until_end(session, None, pid),
+        }
+    }
+
+    fn until_end(
+        &self,
+        session: &mut Session<'_>,
+        command: Option<&Running>,
+        pid: u32,
+    ) -> Result<End> {
+        let started_ns = self.clock.now_ns();
+        let end_ns = self.args.duration.map(|seconds| started_ns + (seconds * 1e9) as u64);
+        let mut asked_to_end = false;
+        loop {
+            self.clock.sleep_until(self.clock.now_ns() + TURN_NS);
+            // Looked at first: what it left before it ended is then drained.
+            let ended = command.map_or((!is_alive(pid)).then_some(End::ProcessGone), |command| {
+                command.ended().map(End::Command)
+            });
+            let now_ns = self.clock.now_ns();
+            session.turn(now_ns)?;
+            if let Some(ended) = ended {
+                return Ok(if asked_to_end { End::Duration } else { ended });
+            }
+            if self.recorder.failure().is_some() {
+                return Ok(End::Failure);
+            }
+            // A command ends when it wants to: it has been told as we were.
+            if interrupt::interrupted() && command.is_none() {
+                return Ok(End::Interrupted);
+            }
+            if end_ns.is_some_and(|end_ns| now_ns >= end_ns) && !asked_to_end {
+                match command {
+                    Some(command) => command.terminate(),
+                    None => return Ok(End::Duration),
+                }
+                asked_to_end = true;
+            }
+        }
+    }
+
+    /// Rests, in steps short enough to notice a Ctrl-C.
+    fn idle(&self) {
+        const STEP_NS: u64 = 50_000_000;
+        let end_ns = self.clock.now_ns() + (self.args.idle * 1e9) as u64;
+        while self.clock.now_ns() < end_ns && !interrupt::interrupted() {
+            self.clock.sleep_until(end_ns.min(self.clock.now_ns() + STEP_NS));
+        }
+    }
+}
+
+/// Components that images may run on.
+#[derive(Debug)]
+struct Components<'a> {
+    all: Vec<&'a Component>,
+    forced: Option<usize>,
+}
+
+fn components<'a>(target: &'a Target, wish: Option<&str>) -> Result<Components<'a>> {
+    let all: Vec<&Component> = target.description.components.iter().collect();
+    let Some(wish) = wish else { return Ok(Components { all, forced: None }) };
+    let forced = all.iter().position(|component| component.name() == wish);
+    if forced.is_none() {
+        let names: Vec<_> = all.iter().map(|component| component.name()).collect();
+        bail!("--component {wish}: {} has {}", target.description.name, names.join(", "));
+    }
+    Ok(Components { all, forced })
+}
+
+/// The program, and the files in which marks are looked for.
+fn files(args: &Args) -> Result<(PathBuf, Vec<PathBuf>)> {
+    if let Some(pid) = args.pid {
+        let files = libraries::of_process(pid)?;
+        return Ok((files[0].clone(), files));
+    }
+    let word = args.command.first().context("no command is given")?;
+    let program = libraries::find_command(Path::new(word)).with_context(|| {
+        format!("cannot run {}; check the name, or give its path", word.to_string_lossy())
+    })?;
+    let files = libraries::of_command(&program)?;
+    Ok((program, files))
+}
+
+fn attach(images: &Marked, layers: Option<&Marked>, pid: u32, family: bool) -> Result<Marks> {
+    let probes: Vec<_> =
+        images.probes.iter().chain(layers.into_iter().flat_map(|it| &it.probes)).cloned().collect();
+    let scope = if family { Scope::EveryProcess } else { Scope::Process(pid) };
+    Ok(Marks::attach(&probes, scope, MarkSettings::default())?)
+}
+
+fn record_of(target: &Target, component: &Component, program: &Path) -> ComponentRecord {
+    let rails = target.description.rails_of(component);
+    ComponentRecord {
+        name: component.name().to_owned(),
+        kind: component.kind.as_str().to_owned(),
+        executor: format!("{}, watched", file_name(program)),
+        rails: rails.into_iter().map(str::to_owned).collect(),
+        peak_flops_per_s: component.peak_rate().map(|peak| peak.flops_per_s()),
+        bandwidth_bytes_per_s: component.bandwidth.map(|known| known.bytes_per_s()),
+        provenance: Provenance::Measured,
+    }
+}
+
+fn file_name(program: &Path) -> String {
+    program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned()
+}
+
+/// Says, and notes, what is in no span.
+fn tell(account: &Account, recorder: &Recorder) {
+    let unmatched = account.unmatched;
+    let counts = [
+        (unmatched.begins, "begins had no end: a thread that died inside, or the recording's end"),
+        (unmatched.ends, "ends had no begin: the recording started in the middle"),
+        (unmatched.recursions, "calls were nested in one another: they are no spans"),
+        (unmatched.stray_layers, "layers were in no image, or in one of several"),
+        (account.elsewhere, "images ran on CPUs of no component; see wattline board show"),
+    ];
+    for (count, what) in counts.into_iter().filter(|(count, _)| *count > 0) {
+        eprintln!("wattline: {count} {what}");
+        recorder.note(EventKind::Note, "marks", &format!("{count} {what}"));
+    }
+    if account.dropped > 0 {
+        eprintln!("wattline: {} marks were lost; mark fewer layers", account.dropped);
+    }
+    if account.images == 0 {
+        eprintln!("wattline: no image was recorded: the marked place was never reached");
+    }
+}
+
+fn in_words(ended: Ended) -> String {
+    match ended {
+        Ended::Exited(status) => format!("exited with status {status}"),
+        Ended::Killed(signal) => format!("was ended by {signal}"),
+    }
+}

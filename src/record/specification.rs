@@ -1,0 +1,120 @@
+//! What a user writes to say where marks come from.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Where the marks of images, or of layers, come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Specification {
+    /// `usdt:PROVIDER:BEGIN,END[@BINARY]`
+    Usdt { provider: String, begin: String, end: String, binary: Option<PathBuf> },
+    /// `uprobe:SYMBOL[@BINARY][+OFFSET]`: a function's entry and return; with an offset, those of
+    /// the function that starts so many bytes after the symbol.
+    Uprobe { symbol: String, binary: Option<PathBuf>, offset: u64 },
+}
+
+/// How both forms are written.
+pub(crate) const FORMS: &str =
+    "usdt:PROVIDER:BEGIN,END[@BINARY] or uprobe:SYMBOL[@BINARY][+OFFSET]";
+
+impl FromStr for Specification {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parsed = match text.split_once(':') {
+            Some(("usdt", rest)) => usdt(rest),
+            Some(("uprobe", rest)) => uprobe(rest),
+            _ => None,
+        };
+        parsed.ok_or_else(|| format!("expected {FORMS}"))
+    }
+}
+
+fn usdt(text: &str) -> Option<Specification> {
+    let (probes, binary) = split_binary(text)?;
+    let (provider, names) = probes.split_once(':')?;
+    let (begin, end) = names.split_once(',')?;
+    let whole = [provider, begin, end].iter().all(|part| !part.is_empty() && !part.contains(','));
+    whole.then(|| Specification::Usdt {
+        provider: provider.to_owned(),
+        begin: begin.to_owned(),
+        end: end.to_owned(),
+        binary,
+    })
+}
+
+fn uprobe(text: &str) -> Option<Specification> {
+    // C++ has names with a plus: only a number after it is an offset.
+    let (place, offset) = match text.rsplit_once('+') {
+        Some((place, digits)) => number(digits).map_or((text, 0), |offset| (place, offset)),
+        None => (text, 0),
+    };
+    let (symbol, binary) = split_binary(place)?;
+    let symbol = symbol.to_owned();
+    (!symbol.is_empty()).then_some(Specification::Uprobe { symbol, binary, offset })
+}
+
+fn split_binary(text: &str) -> Option<(&str, Option<PathBuf>)> {
+    match text.split_once('@') {
+        Some((_, "")) => None,
+        Some((name, binary)) => Some((name, Some(binary.into()))),
+        None => Some((text, None)),
+    }
+}
+
+fn number(text: &str) -> Option<u64> {
+    match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16).ok(),
+        None => text.parse().ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn uprobe(symbol: &str, binary: Option<&str>, offset: u64) -> Specification {
+        Specification::Uprobe { symbol: symbol.into(), binary: binary.map(PathBuf::from), offset }
+    }
+
+    #[test]
+    fn both_forms_are_read() {
+        for (text, expected) in [
+            ("uprobe:run", uprobe("run", None, 0)),
+            ("uprobe:net::Engine::run(int)", uprobe("net::Engine::run(int)", None, 0)),
+            ("uprobe:run@/lib/a.so", uprobe("run", Some("/lib/a.so"), 0)),
+            ("uprobe:run@lib.so+0x10", uprobe("run", Some("lib.so"), 16)),
+            ("uprobe:run+12", uprobe("run", None, 12)),
+            ("uprobe:Vector::operator+", uprobe("Vector::operator+", None, 0)),
+        ] {
+            assert_eq!(text.parse(), Ok(expected), "{text}");
+        }
+        let usdt = |binary: Option<&str>| Specification::Usdt {
+            provider: "wattline".into(),
+            begin: "image_begin".into(),
+            end: "image_end".into(),
+            binary: binary.map(PathBuf::from),
+        };
+        assert_eq!("usdt:wattline:image_begin,image_end".parse(), Ok(usdt(None)));
+        assert_eq!("usdt:wattline:image_begin,image_end@./a".parse(), Ok(usdt(Some("./a"))));
+    }
+
+    #[test]
+    fn anything_else_is_answered_with_the_forms() {
+        for text in [
+            "",
+            "run",
+            "usdt:a",
+            "usdt:a:b",
+            "usdt:a:b,",
+            "usdt:a:b,c,d",
+            "uprobe:",
+            "uprobe:@x",
+            "uprobe:f@",
+            "kprobe:x",
+        ] {
+            let refused = text.parse::<Specification>().unwrap_err();
+            assert!(refused.contains("uprobe:SYMBOL"), "{text}");
+        }
+    }
+}

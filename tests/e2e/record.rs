@@ -1,0 +1,361 @@
+//! `wattline record`: programs that know nothing of us, compiled here, watched on the real kernel.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::bundle::Table;
+use crate::place::{Answer, Place};
+use crate::root::is_root;
+
+const WHY: &str = "BPF programs are loaded";
+
+/// A function in C, one in a C++ namespace, probes by <sys/sdt.h>, one that calls itself, one whose
+/// thread dies inside, and a status of the user's choice.
+const PROGRAM: &str = r#"
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <csignal>
+#include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <sys/sdt.h>
+
+#define KEPT extern "C" __attribute__((noinline, used))
+
+static volatile long sink;
+static void work(long n) { for (long i = 0; i < n; i++) sink += i; }
+
+KEPT void run_layer(const char *name, int n) { work(2000 * n); sink += name[0]; }
+KEPT void run_image(int n) {
+    run_layer("conv", n + 1);
+    run_layer("softmax", 1);
+    sink += 1;
+}
+KEPT void deep(int n) { work(1000); if (n) deep(n - 1); sink += n; }
+KEPT void *dies(void *) { pthread_exit(nullptr); }
+
+namespace net {
+struct Engine { __attribute__((noinline)) void classify(int n); __attribute__((noinline)) void warm(int n); };
+void Engine::classify(int n) { work(1000 + n); }
+void Engine::warm(int n) { work(n); }
+struct Other { __attribute__((noinline)) void warm(float n); };
+void Other::warm(float n) { work((long)n); }
+}
+
+int main(int count, char **words)
+{
+    const char *what = words[1];
+    int times = count > 2 ? atoi(words[2]) : 1;
+    net::Engine engine;
+    net::Other other;
+    engine.warm(1);
+    other.warm(1);
+    for (int i = 0; i < times; i++) {
+        if (!strcmp(what, "image")) run_image(i);
+        if (!strcmp(what, "classify")) engine.classify(i);
+        if (!strcmp(what, "deep")) deep(3);
+        if (!strcmp(what, "usdt")) {
+            DTRACE_PROBE1(engine, begin, i);
+            work(5000);
+            if (i % 10 != 9) DTRACE_PROBE1(engine, end, i);
+        }
+        if (!strcmp(what, "dies")) {
+            pthread_t thread;
+            pthread_create(&thread, nullptr, dies, nullptr);
+            pthread_join(thread, nullptr);
+        }
+        if (!strcmp(what, "slowly")) { run_image(i); usleep(20000); }
+        if (!strcmp(what, "forks")) {
+            if (!fork()) { run_image(i); usleep(50000); _exit(0); }
+        }
+    }
+    while (wait(nullptr) > 0) {}
+    if (!strcmp(what, "killed")) raise(SIGKILL);
+    return count > 3 ? atoi(words[3]) : 0;
+}
+"#;
+
+fn program(place: &Place) {
+    place.write("engine.cc", PROGRAM);
+    let (source, program) = (place.path("engine.cc"), place.path("engine"));
+    let built = Command::new("c++")
+        .args(["-O1", "-fno-optimize-sibling-calls", "-pthread", "-o"])
+        .args([&program, &source])
+        .status()
+        .expect("a C++ compiler (scripts/setup installs one)");
+    assert!(built.success(), "<sys/sdt.h> is in systemtap-sdt-dev (scripts/setup installs it)");
+}
+
+fn record(place: &Place, line: &str) -> Answer {
+    place.wattline(&format!("record --board host --out trace --overwrite --idle 0.05 {line}"))
+}
+
+fn images(place: &Place) -> usize {
+    place.bundle("trace").table("spans.csv").with("kind", "image").len()
+}
+
+fn noted(place: &Place, what: &str) -> bool {
+    let events = place.bundle("trace").table("events.csv");
+    events.rows().any(|row| row.text("detail").contains(what))
+}
+
+#[test]
+fn as_many_spans_as_calls_however_the_function_is_named() {
+    if !is_root(WHY) {
+        return;
+    }
+    let place = Place::new();
+    program(&place);
+    for (mark, what) in [
+        ("uprobe:run_image", "image"),
+        ("uprobe:run_image@./engine", "image"),
+        ("uprobe:Engine::classify", "classify"),
+        ("uprobe:net::Engine::classify(int)", "classify"),
+        ("uprobe:_ZN3net6Engine8classifyEi", "classify"),
+    ] {
+        record(&place, &format!("--image-mark {mark} -- ./engine {what} 137")).succeeded();
+        assert_eq!(images(&place), 137, "{mark}");
+        let spans = place.bundle("trace").table("spans.csv");
+        let run = spans.only("kind", "run");
+        assert_eq!((run.text("name"), run.text("component")), ("engine", "cpu"));
+        for (index, image) in spans.with("kind", "image").iter().enumerate() {
+            assert_eq!(image.integer("image"), index as u64);
+            assert_eq!(image.text("parent"), run.text("id"));
+            assert_eq!((image.text("flops"), image.text("bytes_theoretical")), ("", ""));
+        }
+    }
+    place.wattline("analyze trace --out results").succeeded();
+    let row = Table::read(&place.path("results/summary.csv"));
+    let row = row.only("component", "cpu");
+    assert_eq!((row.integer("images"), row.maybe("gop_per_s")), (137, None));
+    assert!(row.number("images_per_s") > 0.0);
+}
+
+#[test]
+fn layers_lie_in_their_images_by_name() {
+    if !is_root(WHY) {
+        return;
+    }
+    let place = Place::new();
+    program(&place);
+    let marks = "--image-mark uprobe:run_image --layer-mark uprobe:run_layer --name-arg 0";
+    record(&place, &format!("{marks} -- ./engine image 20")).succeeded();
+    let spans = place.bundle("trace").table("spans.csv");
+    assert_eq!(spans.with("kind", "layer").len(), 40);
+    for image in spans.with("kind", "image") {
+        let layers = spans.with("parent", image.text("id"));
+        let names: Vec<_> = layers.iter().map(|layer| layer.text("name")).collect();
+        assert_eq!(names, ["conv", "softmax"]);
+        for layer in layers {
+            assert!(layer.integer("start_ns") >= image.integer("start_ns"));
+            assert!(layer.integer("end_ns") <= image.integer("end_ns"));
+        }
+    }
+}
+
+/// A Rust name: this command's own executor, by function.
+#[test]
+fn rust_names_are_found_demangled() {
+    if !is_root(WHY) {
+        return;
+    }
+    let place = Place::new();
+    let own = env!("CARGO_BIN_EXE_wattline");
+    let answer = record(
+        &place,
+        &format!(
+            "--image-mark uprobe:wattline_inference::model::Model::opem -- {own} network list"
+        ),
+    );
+    answer.refused(&["did you mean", "wattline_inference::"]);
+    let mark = "uprobe:wattline_inference::model::Model::open";
+    let inspect = "network inspect squeezenet";
+    record(&place, &format!("--image-mark {mark} -- {own} {inspect}")).succeeded();
+}
+
+#[test]
+fn what_has_no_partner_is_noted_and_no_span() {
+    if !is_root(WHY) {
+        return;
+    }
+    let place = Place::new();
+    program(&place);
+    record(&place, "--image-mark uprobe:deep -- ./engine deep 5").succeeded();
+    assert_eq!(images(&place), 0);
+    assert!(noted(&place, "20 calls were nested in one another"));
+
+    record(&place, "--image-mark uprobe:dies -- ./engine dies 3").succeeded();
+    assert_eq!(images(&place), 0);
+    assert!(noted(&place, "3 begins had no end"));
+
+    // Every tenth image never ends, and costs no other.
+    record(&place, "--image-mark usdt:engine:begin,end -- ./engine usdt 30").succeeded();
+    assert_eq!(images(&place), 27);
+    assert!(noted(&place, "3 begins had no end"));
+}
+
+#[test]
+fn the_status_of_the_command_is_ours() {
+    if !is_root(WHY) {
+        return;
+    }
+    let place = Place::new();
+    program(&place);
+    let mark = "--image-mark uprobe:run_image --";
+    record(&place, &format!("{mark} ./engine image 1 7")).exited(7).says(&["with status 7"]);
+    record(&place, &format!("{mark} ./engine killed 1")).exited(137).says(&["SIGKILL"]);
+    assert_eq!(place.bundle("trace").manifest()["complete"], true);
+}
+
+#[test]
+fn a_signal_reaches_the_command_and_what_was_recorded_stays() {
+    if !is_root(WHY) {
+        return;
+    }
+    let place = Place::new();
+    program(&place);
+    let line = "record --board host --idle 0 --image-mark uprobe:run_image --out trace -- \
+                ./engine slowly 100000";
+    let mut command = place.command(line);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let spans = place.path("trace/spans.csv");
+    while !std::fs::read_to_string(&spans).is_ok_and(|text| text.contains(",image,engine,")) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).unwrap();
+    let answer = Answer::new(line, child.wait_with_output().unwrap()).exited(130);
+    answer.says(&["SIGINT"]);
+    assert!(images(&place) > 0);
+    assert_eq!(place.bundle("trace").manifest()["interrupted"], true);
+}
+
+#[test]
+fn a_running_process_is_left_alone_afterwards() {
+    if !is_root(WHY) {
+        return;
+    }
+    let place = Place::new();
+    program(&place);
+    let mut process =
+        Command::new(place.path("engine")).args(["slowly", "100000"]).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    let pid = process.id();
+    let attach = format!("--image-mark uprobe:run_image --duration 0.5 --pid {pid}");
+    record(&place, &attach).succeeded();
+    assert!(images(&place) > 3);
+    assert!(process.try_wait().unwrap().is_none(), "it runs on");
+    process.kill().unwrap();
+    process.wait().unwrap();
+    record(&place, &attach).refused(&[&format!("process {pid} does not exist")]);
+}
+
+#[test]
+fn children_are_watched_on_request() {
+    if !is_root(WHY) {
+        return;
+    }
+    let place = Place::new();
+    program(&place);
+    let line = "--image-mark uprobe:run_image --duration 0.5";
+    record(&place, &format!("{line} -- ./engine forks 4")).succeeded();
+    assert_eq!(images(&place), 0);
+    record(&place, &format!("{line} --follow-children -- ./engine forks 4")).succeeded();
+    assert_eq!(images(&place), 4);
+}
+
+#[test]
+fn what_is_not_there_is_said_with_what_is() {
+    let place = Place::new();
+    program(&place);
+    for (line, parts) in [
+        ("--image-mark uprobe:run_imgae -- ./engine image", ["no function run_imgae", "run_image"]),
+        (
+            "--image-mark uprobe:Engine::classifi -- ./engine image",
+            ["did you mean", "net::Engine::classify"],
+        ),
+        ("--image-mark uprobe:warm -- ./engine image", ["2 functions", "net::Other::warm(float)"]),
+        ("--image-mark usdt:engine:begn,end -- ./engine image", ["no USDT probe", "engine:begin"]),
+        ("--image-mark uprobe:run_image -- ./absent", ["cannot run ./absent", "No such file"]),
+        (
+            "--image-mark uprobe:run_image -- ./engine.cc",
+            ["cannot run ./engine.cc", "ermission denied"],
+        ),
+        (
+            "--image-mark uprobe:run_image@./engine.cc -- ./engine",
+            ["engine.cc is no ELF", "@BINARY"],
+        ),
+        ("--image-mark uprobe:run_image --component npu -- ./engine", ["--component npu", "cpu"]),
+        ("--image-mark uprobe:run_image --pid 4194305", ["process 4194305 does not exist", "ps"]),
+    ] {
+        record(&place, line).refused(&parts);
+        assert!(!place.path("trace/power.csv").exists(), "{line}");
+    }
+    record(&place, "--image-mark run -- ./engine").exited(2).says(&["uprobe:SYMBOL"]);
+    record(&place, "--image-mark uprobe:run").exited(2).says(&["COMMAND"]);
+}
+
+#[test]
+fn without_the_right_to_load_programs_it_is_said() {
+    if !is_root("capabilities are given up") {
+        return;
+    }
+    let place = Place::new();
+    program(&place);
+    let own: PathBuf = env!("CARGO_BIN_EXE_wattline").into();
+    let output = Command::new("setpriv")
+        .args(["--bounding-set=-bpf,-sys_admin,-perfmon", "--inh-caps=-all"])
+        .arg(own)
+        .args(
+            "record --board host --out trace --image-mark uprobe:run_image -- ./engine image"
+                .split(' '),
+        )
+        .current_dir(place.path(""))
+        .output()
+        .expect("setpriv, of util-linux");
+    let answer = Answer::new("record without CAP_BPF", output);
+    answer.refused(&["not permitted", "run as root"]);
+}
+
+/// Our own engine, watched from outside, against what it wrote itself.
+#[test]
+fn what_is_seen_from_outside_is_what_the_engine_says() {
+    if !is_root(WHY) {
+        return;
+    }
+    let place = Place::alone();
+    let own = env!("CARGO_BIN_EXE_wattline");
+    record(
+        &place,
+        &format!(
+            "--image-mark usdt:wattline:image_begin,image_end \
+             --layer-mark usdt:wattline:layer_begin,layer_end -- \
+             {own} run --board host --network squeezenet --on cpu --images 20 --idle 0.1 --out own"
+        ),
+    )
+    .succeeded();
+    let (seen, said) = (place.bundle("trace").table("spans.csv"), place.bundle("own"));
+    let said = said.table("spans.csv");
+    for (kind, skipped) in [("image", 1), ("layer", said.with("kind", "layer").len() / 20)] {
+        // The engine does not time its first image, which packs weights.
+        let seen: Vec<_> = seen.with("kind", kind).into_iter().skip(skipped).collect();
+        let said = said.with("kind", kind);
+        assert_eq!(seen.len(), said.len(), "{kind}");
+        let mut differences = Vec::new();
+        for (seen, said) in seen.iter().zip(&said) {
+            if kind == "layer" {
+                assert_eq!(seen.text("name"), said.text("name"));
+            }
+            for end in ["start_ns", "end_ns"] {
+                differences.push(seen.integer(end).abs_diff(said.integer(end)));
+            }
+        }
+        differences.sort_unstable();
+        let median_ns = differences[differences.len() / 2];
+        assert!(median_ns <= 20_000, "{kind}: {median_ns} ns apart at the median");
+    }
+}
