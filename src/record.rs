@@ -356,6 +356,8 @@ fn attach(images: &Marked, layers: Option<&Marked>, pid: u32, family: bool) -> R
 fn record_of(target: &Target, component: &Component, program: &Path) -> ComponentRecord {
     let rails = target.description.rails_of(component);
     ComponentRecord {
+        stand_in: None,
+        threads: None,
         name: component.name().to_owned(),
         kind: component.kind.as_str().to_owned(),
         executor: format!("{}, watched", file_name(program)),
