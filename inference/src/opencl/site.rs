@@ -78,7 +78,7 @@ impl Site<'_> {
             return [1; 3];
         }
         let most = GROUP.min(self.device.max_work_group.max(1));
-        let across = across.max(1).next_power_of_two().min(most);
+        let across = across.clamp(1, most).next_power_of_two().min(most);
         [across, (most / across).max(1), 1]
     }
 
