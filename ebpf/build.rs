@@ -2,9 +2,6 @@
 //!
 //! `CLANG` names another clang; set to nothing, it builds without the programs.
 
-const PROGRAMS: [&str; 4] =
-    ["bpf/sched.bpf.c", "bpf/frequency.bpf.c", "bpf/marks.bpf.c", "tests/refused.bpf.c"];
-
 fn main() {
     println!("cargo::rustc-check-cfg=cfg(bpf_programs)");
     println!("cargo::rerun-if-changed=build.rs");
@@ -21,6 +18,9 @@ fn compile() {
     use std::env;
     use std::path::{Path, PathBuf};
     use std::process::{self, Command, Stdio};
+
+    const PROGRAMS: [&str; 4] =
+        ["bpf/sched.bpf.c", "bpf/frequency.bpf.c", "bpf/marks.bpf.c", "tests/refused.bpf.c"];
 
     let clang = env::var("CLANG").unwrap_or_else(|_| "clang".to_owned());
     if clang.is_empty() {

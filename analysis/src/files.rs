@@ -85,8 +85,9 @@ const IMAGES: [&str; 8] = [
     "flops",
     "bytes_theoretical",
 ];
-const LAYERS: [&str; 13] = [
+const LAYERS: [&str; 14] = [
     "bundle",
+    "run",
     "network",
     "component",
     "layer",
@@ -100,8 +101,9 @@ const LAYERS: [&str; 13] = [
     "bytes_theoretical",
     "provenance",
 ];
-const LAYER_KINDS: [&str; 9] = [
+const LAYER_KINDS: [&str; 10] = [
     "bundle",
+    "run",
     "network",
     "component",
     "kind",
@@ -114,7 +116,8 @@ const LAYER_KINDS: [&str; 9] = [
 
 impl Analysis {
     /// Writes `summary.csv`, `energy.csv`, `conservation.csv`, `images.csv`, `layers.csv` and
-    /// `layer_kinds.csv` into `out`, which is created where it is missing. A cell is empty where its number was refused.
+    /// `layer_kinds.csv` into `out`, which is created where it is missing. A cell is empty where its
+    /// number was refused.
     ///
     /// # Errors
     /// [`AnalysisError::Write`]; no file of an earlier analysis is then half replaced by name.
@@ -320,6 +323,7 @@ mod tests {
         assert_eq!(derived(image), IMAGES.join(","));
         let layer = LayerRow {
             bundle: "b".into(),
+            run: None,
             network: "n".into(),
             component: "c".into(),
             layer: "l".into(),
@@ -329,13 +333,14 @@ mod tests {
             share_pct: None,
             gop_per_s: None,
             oi_theoretical: None,
-            flops: 0,
-            bytes_theoretical: 0,
+            flops: None,
+            bytes_theoretical: None,
             provenance: Provenance::Measured,
         };
         assert_eq!(derived(layer), LAYERS.join(","));
         let kind = LayerKindRow {
             bundle: "b".into(),
+            run: None,
             network: "n".into(),
             component: "c".into(),
             kind: "conv2d".into(),

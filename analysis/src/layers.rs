@@ -270,6 +270,7 @@ mod tests {
         let run = &times.runs[0];
         let row = |kind: &str, mean| LayerRow {
             bundle: "b".into(),
+            run: None,
             network: "net".into(),
             component: "cpu".into(),
             layer: "l".into(),
@@ -279,8 +280,8 @@ mod tests {
             share_pct: None,
             gop_per_s: None,
             oi_theoretical: None,
-            flops: 0,
-            bytes_theoretical: 0,
+            flops: None,
+            bytes_theoretical: None,
             provenance: Provenance::Measured,
         };
         let kinds = run.kind_rows(&[row("a", 1e-6), row("b", 1.5e-6), row("a", 1e-6)]);

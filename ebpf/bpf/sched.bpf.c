@@ -9,6 +9,9 @@ char LICENSE[] SEC("license") = "Dual MIT/GPL";
 enum kind { TARGET = 0, OTHER = 1, IDLE = 2 };
 #define KIND_BITS 2
 
+/* No thread's number. */
+#define UNKNOWN 0xffffffffffffffffULL
+
 enum { TREE = 0, CGROUP = 1, MACHINE = 2 };
 
 /* Set by the loader. */
@@ -29,8 +32,11 @@ struct account {
 	__u64 ns[4]; /* by kind; the last is never used, but makes the index safe */
 	__u64 first_ns; /* when this CPU was first seen */
 	__u64 running; /* since when, in ns, and in the lowest bits who; 0 before first_ns */
-	__u64 untracked; /* processes there was no room for in `followed` */
-	__u64 padding; /* up to one cache line */
+	__u64 untracked; /* processes whose number is beyond `followed` */
+	__u64 pid; /* the thread that runs; ~0 if that is not known */
+	__u64 executed_before_ns; /* its CPU time when it was switched to */
+	__u64 credit_ns; /* CPU time of the target that its slices so far had no room for */
+	__u64 padding[6]; /* up to two cache lines */
 };
 
 struct {
@@ -41,16 +47,33 @@ struct {
 	__type(value, struct account);
 } accounts SEC(".maps");
 
+/* A process of the tree. */
+enum { STRANGER = 0, FOLLOWED = 1, EXITING = 2 /* its last thread is */ };
+
 /*
- * The processes of the tree, by number, with the time each was forked; 0 for those found when
- * accounting began. A thread is followed through its process.
+ * Every process there may be, by number: looked up at each switch, this costs a third of what a
+ * hash table does, and it neither fills up nor takes a lock. A thread is followed through its
+ * process.
  */
+#define PROCESSES 64
+struct processes {
+	__u8 state[PROCESSES];
+};
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 16384);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1); /* for the highest number there may be, set by the loader */
 	__type(key, __u32);
-	__type(value, __u64);
+	__type(value, struct processes);
 } followed SEC(".maps");
+
+static __always_inline __u8 *state_of(__u32 tgid)
+{
+	__u32 index = tgid / PROCESSES;
+	struct processes *processes = bpf_map_lookup_elem(&followed, &index);
+
+	return processes ? &processes->state[tgid % PROCESSES] : 0;
+}
 
 static __always_inline struct account *account_here(void)
 {
@@ -61,7 +84,21 @@ static __always_inline struct account *account_here(void)
 
 static __always_inline enum kind kind_of_process(__u32 tgid)
 {
-	return bpf_map_lookup_elem(&followed, &tgid) ? TARGET : OTHER;
+	__u8 *state = state_of(tgid);
+
+	return state && *state ? TARGET : OTHER;
+}
+
+/*
+ * Called when a thread that has exited is switched from, for the last time. Not on its release,
+ * by when its number may be another's, and which is no event of the thread's own.
+ */
+static __always_inline void forget_if_last(__u32 tgid)
+{
+	__u8 *state = state_of(tgid);
+
+	if (state && *state == EXITING)
+		*state = STRANGER;
 }
 
 /* The hierarchy is walked up from the task's cgroup: deeper nesting than this is not found. */
@@ -79,75 +116,119 @@ static __always_inline enum kind kind_by_cgroup(struct task_struct *task)
 	return OTHER;
 }
 
-/* Closes the slice of whom ran here until now, and opens that of `next`. */
-static __always_inline void account_switch(struct account *account, enum kind next)
+static __always_inline enum kind kind_of(struct task_struct *task)
+{
+	if (!task->pid)
+		return IDLE;
+	if (settings.target == MACHINE)
+		return TARGET;
+	if (settings.target == TREE)
+		return kind_of_process(task->tgid);
+	return kind_by_cgroup(task);
+}
+
+/*
+ * Accounts time up to now that somebody ran, of which the scheduler says that so much was CPU
+ * time: without interrupts, where the kernel accounts those by themselves, and without what a
+ * hypervisor took. That part is the target's. The scheduler's clock is read a little before the
+ * switch, so that there may be less room than was executed; the next slice makes up for it.
+ */
+static __always_inline void add(struct account *account, enum kind kind, __u64 ns, __u64 executed_ns)
+{
+	__u64 part_ns = ns;
+
+	if (kind == TARGET && settings.target != MACHINE) {
+		account->credit_ns += executed_ns;
+		if (part_ns > account->credit_ns)
+			part_ns = account->credit_ns;
+		account->credit_ns -= part_ns;
+		account->ns[OTHER] += ns - part_ns;
+	}
+	account->ns[kind & 3] += part_ns;
+}
+
+/* Opens the account of a CPU, or closes the slice of who ran there; answers the instant. */
+static __always_inline __u64 close_slice(struct account *account, struct task_struct *prev)
 {
 	__u64 now_ns = bpf_ktime_get_ns();
 	__u64 running = account->running;
 	__u64 since_ns = running >> KIND_BITS;
+	__u64 executed_ns = prev->se.sum_exec_runtime;
+	__u64 slice_ns, part_ns;
 
+	if (!running) {
+		account->first_ns = now_ns;
+		return now_ns;
+	}
 	/* The kernel's fast clock may step back a little while it is adjusted. */
 	if (now_ns < since_ns)
 		now_ns = since_ns;
-	if (running)
-		account->ns[running & 3] += now_ns - since_ns;
-	else
-		account->first_ns = now_ns;
-	account->running = now_ns << KIND_BITS | next;
+	slice_ns = now_ns - since_ns;
+	if (account->pid == prev->pid) {
+		add(account, running & 3, slice_ns, executed_ns - account->executed_before_ns);
+		return now_ns;
+	}
+	if (account->pid == UNKNOWN) {
+		add(account, running & 3, slice_ns, slice_ns);
+		return now_ns;
+	}
+	/*
+	 * A switch was not reported: the kernel may leave a program out. Of what passed since the
+	 * last one, what the scheduler has counted since who leaves came is theirs.
+	 */
+	part_ns = executed_ns - prev->se.prev_sum_exec_runtime;
+	if (part_ns > slice_ns)
+		part_ns = slice_ns;
+	add(account, running & 3, slice_ns - part_ns, slice_ns - part_ns);
+	add(account, kind_of(prev), part_ns, part_ns);
+	return now_ns;
 }
 
 SEC("tp_btf/sched_switch")
 int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_struct *next)
 {
 	struct account *account = account_here();
-	enum kind kind;
+	__u64 now_ns;
 
 	if (!account)
 		return 0;
-	if (!next->pid)
-		kind = IDLE;
-	else if (settings.target == MACHINE)
-		kind = TARGET;
-	else if (settings.target == TREE)
-		kind = kind_of_process(next->tgid);
-	else
-		kind = kind_by_cgroup(next);
-	account_switch(account, kind);
+	now_ns = close_slice(account, prev);
+	account->pid = next->pid;
+	account->executed_before_ns = next->se.sum_exec_runtime;
+	account->running = now_ns << KIND_BITS | kind_of(next);
+	if (settings.target == TREE && prev->exit_state)
+		forget_if_last(prev->tgid);
 	return 0;
 }
 
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 {
-	__u32 parent_tgid = parent->tgid, tgid = child->tgid;
-	__u64 start_time = child->start_time;
+	__u32 tgid = child->tgid;
+	__u8 *state;
 	struct account *account;
 
-	if (child->pid != tgid || !bpf_map_lookup_elem(&followed, &parent_tgid))
+	if (child->pid != tgid || kind_of_process(parent->tgid) != TARGET)
 		return 0;
-	if (bpf_map_update_elem(&followed, &tgid, &start_time, BPF_ANY)) {
-		account = account_here();
-		if (account)
-			account->untracked += 1;
+	state = state_of(tgid);
+	if (state) {
+		*state = FOLLOWED;
+		return 0;
 	}
+	account = account_here();
+	if (account)
+		account->untracked += 1;
 	return 0;
 }
 
-/*
- * Called when the last reference to a task goes, after it was reaped: what it does while it exits
- * is still its own. Its number may already be another's, which has started later.
- */
-SEC("tp_btf/sched_process_free")
-int BPF_PROG(on_free, struct task_struct *task)
+/* Much of an exit comes after this, such as giving memory back, and is still accounted. */
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_exit, struct task_struct *task)
 {
-	__u32 tgid = task->tgid;
-	__u64 *start_time;
+	__u8 *state = state_of(task->tgid);
 
-	if (task->pid != tgid)
-		return 0;
-	start_time = bpf_map_lookup_elem(&followed, &tgid);
-	if (start_time && (!*start_time || *start_time == task->start_time))
-		bpf_map_delete_elem(&followed, &tgid);
+	if (state && *state && !task->signal->live.counter)
+		*state = EXITING;
 	return 0;
 }
 
@@ -172,7 +253,9 @@ int begin(struct bpf_raw_tracepoint_args *ctx)
 		kind = kind_of_process(ids >> 32);
 	else if (bpf_get_current_ancestor_cgroup_id(settings.cgroup_level) == settings.cgroup)
 		kind = TARGET;
-	account_switch(account, kind);
+	account->pid = UNKNOWN;
+	account->first_ns = bpf_ktime_get_ns();
+	account->running = account->first_ns << KIND_BITS | kind;
 	return 0;
 }
 

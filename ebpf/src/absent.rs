@@ -45,7 +45,7 @@ impl Sched {
         match self.0 {}
     }
 
-    /// How many processes are followed now.
+    /// How many processes of a tree are followed now.
     pub fn tracked(&self) -> usize {
         match self.0 {}
     }

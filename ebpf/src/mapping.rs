@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use memmap2::{MmapOptions, MmapRaw};
 
@@ -30,8 +30,21 @@ impl Numbers {
         number.load(Ordering::Relaxed)
     }
 
+    /// One byte of them, by its place; `None` beyond the last.
+    pub(crate) fn byte(&self, place: usize) -> Option<&AtomicU8> {
+        let is_in = place < self.length * size_of::<u64>();
+        // SAFETY: in bounds as just seen, and memory that the kernel accesses as bytes where we
+        // do.
+        is_in.then(|| unsafe { &*self.memory.as_ptr().cast::<AtomicU8>().add(place) })
+    }
+
+    /// Each in turn.
+    pub(crate) fn all(&self) -> impl Iterator<Item = u64> {
+        (0..self.length).map(|index| self.get(index))
+    }
+
     /// All of them together.
     pub(crate) fn sum(&self) -> u64 {
-        (0..self.length).map(|index| self.get(index)).fold(0, u64::wrapping_add)
+        self.all().fold(0, u64::wrapping_add)
     }
 }

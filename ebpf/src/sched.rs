@@ -1,8 +1,10 @@
 //! Accounts CPU time to a target, at every switch of the scheduler.
 
+use std::fs;
 use std::io;
+use std::sync::atomic::Ordering;
 
-use libbpf_rs::{MapCore, MapFlags, MapHandle, ProgramInput};
+use libbpf_rs::ProgramInput;
 use nix::time::{ClockId, clock_gettime};
 
 use crate::cgroup::{self, CgroupId};
@@ -13,15 +15,23 @@ use crate::{CpuTime, EbpfError, Program, Step, Target, cpus, tree};
 const NAME: &str = "sched";
 const ON_SWITCH: &str = "on_switch";
 const ON_FORK: &str = "on_fork";
-const ON_FREE: &str = "on_free";
+const ON_EXIT: &str = "on_exit";
 const BEGIN: &str = "begin";
 const WHO_AM_I: &str = "who_am_i";
+
+/// Processes in one entry of the map `followed`, and what it holds for each that is followed.
+const PROCESSES: u32 = 64;
+const STRANGER: u8 = 0;
+const FOLLOWED: u8 = 1;
+
+/// The highest number a process may have, PID_MAX_LIMIT in include/linux/threads.h.
+const PID_LIMIT: u32 = 4 << 20;
 
 /// `BPF_F_TEST_RUN_ON_CPU`: run a program on the CPU that is named.
 const ON_CPU: u32 = 1;
 
 /// Numbers of 64 bits in `struct account` of `bpf/sched.bpf.c`, and where each is.
-const ACCOUNT: usize = 8;
+const ACCOUNT: usize = 16;
 const FIRST: usize = 4;
 const RUNNING: usize = 5;
 const UNTRACKED: usize = 6;
@@ -37,8 +47,11 @@ const LOOKS: usize = 100;
 #[derive(Debug)]
 pub struct Sched {
     loaded: Loaded,
-    followed: MapHandle,
+    /// A byte for each process there may be.
+    followed: Numbers,
     accounts: Numbers,
+    /// Processes there were at the start that could not be followed.
+    missed: u64,
     /// The last account of each CPU that could be read.
     last: Vec<CpuTime>,
 }
@@ -50,26 +63,35 @@ impl Sched {
     /// [`EbpfError::NoProcess`], [`EbpfError::PidNamespace`] and [`EbpfError::NoCgroup`] if there
     /// is no such target; else what keeps the programs from being loaded or attached.
     pub fn attach(target: Target) -> Result<Self, EbpfError> {
+        let limit = fs::read_to_string("/proc/sys/kernel/pid_max");
+        let limit = limit.ok().and_then(|limit| limit.trim().parse().ok()).unwrap_or(PID_LIMIT);
+        Self::attach_below(target, limit)
+    }
+
+    /// Starts accounting; processes with numbers from `limit` on cannot be followed.
+    fn attach_below(target: Target, limit: u32) -> Result<Self, EbpfError> {
         let mut opened = Opened::open(NAME, compiled!("sched.bpf.o"))?;
+        let is_tree = matches!(target, Target::Tree(_));
         opened.set(".rodata.settings", &settings(&target)?)?;
         opened.size("accounts", cpus::possible() as u32)?;
-        if matches!(target, Target::Tree(_)) {
-            opened.only(&[BEGIN, WHO_AM_I, ON_SWITCH, ON_FORK, ON_FREE]);
-        } else {
+        if !is_tree {
             opened.only(&[BEGIN, ON_SWITCH]);
-            opened.size("followed", 1)?;
         }
+        let blocks = if is_tree { limit.div_ceil(PROCESSES) } else { 1 };
+        opened.size("followed", blocks)?;
         let loaded = opened.load()?;
-        let accounts = Numbers::map(loaded.map("accounts")?, cpus::possible() * ACCOUNT);
-        let accounts = accounts.map_err(|source| EbpfError::Failed {
-            program: NAME,
-            step: Step::Use,
-            what: "its accounts".to_owned(),
-            source,
-        })?;
-        let followed = loaded.map("followed")?;
+        let numbers = |map: &'static str, length| {
+            Numbers::map(loaded.map(map)?, length).map_err(|source| EbpfError::Failed {
+                program: NAME,
+                step: Step::Use,
+                what: format!("its map {map}"),
+                source,
+            })
+        };
+        let accounts = numbers("accounts", cpus::possible() * ACCOUNT)?;
+        let followed = numbers("followed", (blocks * PROCESSES) as usize / size_of::<u64>())?;
         let last = vec![CpuTime::default(); cpus::possible()];
-        let mut sched = Sched { loaded, followed, accounts, last };
+        let mut sched = Sched { loaded, followed, accounts, missed: 0, last };
         if let Target::Tree(root) = target {
             sched.follow(root)?;
         }
@@ -110,15 +132,18 @@ impl Sched {
         now_ns
     }
 
-    /// Processes of a tree that were not followed, because 16,384 were already: their time counts
-    /// as that of others.
+    /// Processes of a tree that were not followed, because their number is above the `pid_max`
+    /// there was: their time counts as that of others.
     pub fn untracked(&self) -> u64 {
-        (0..self.cpus()).map(|cpu| self.accounts.get(cpu * ACCOUNT + UNTRACKED)).sum()
+        let untracked = |cpu: usize| self.accounts.get(cpu * ACCOUNT + UNTRACKED);
+        self.missed + (0..self.cpus()).map(untracked).sum::<u64>()
     }
 
-    /// How many processes of a tree are followed now: those alive, and those not reaped yet.
+    /// How many processes of a tree are followed now.
     pub fn tracked(&self) -> usize {
-        self.followed.keys().count()
+        let any = self.followed.all().filter(|processes| *processes != 0);
+        any.map(|processes| processes.to_ne_bytes().iter().filter(|state| **state != 0).count())
+            .sum()
     }
 
     /// Its programs, for [`SelfMeter::start`](crate::SelfMeter::start).
@@ -126,12 +151,12 @@ impl Sched {
     /// # Errors
     /// If file descriptors run out.
     pub fn programs(&self) -> Result<Vec<Program>, EbpfError> {
-        self.loaded.programs(&[ON_SWITCH, ON_FORK, ON_FREE])
+        self.loaded.programs(&[ON_SWITCH, ON_FORK, ON_EXIT])
     }
 
     /// Follows a process and what descends from it, from now on.
     fn follow(&mut self, root: u32) -> Result<(), EbpfError> {
-        if !tree::is_process(root) {
+        if !tree::is_alive(root) {
             return Err(EbpfError::NoProcess { pid: root });
         }
         // Kernels before 5.10 cannot run it; they are trusted.
@@ -140,15 +165,18 @@ impl Sched {
             return Err(EbpfError::PidNamespace { pid: root });
         }
         self.loaded.attach_as_named(ON_FORK)?;
-        self.loaded.attach_as_named(ON_FREE)?;
-        let (followed, loaded) = (&self.followed, &self.loaded);
-        tree::each_descendant(root, |pid| {
-            let forked_ns = 0u64.to_ne_bytes();
-            let added = followed.update(&pid.to_ne_bytes(), &forked_ns, MapFlags::ANY);
-            added.map_err(|error| loaded.failure(Step::Use, "the list of processes", error))
-        })?;
-        // Had it ended before it was followed, nobody would tell.
-        if tree::is_process(root) { Ok(()) } else { Err(EbpfError::NoProcess { pid: root }) }
+        self.loaded.attach_as_named(ON_EXIT)?;
+        tree::each_descendant(root, |pid| match self.followed.byte(pid as usize) {
+            Some(state) => {
+                state.store(FOLLOWED, Ordering::Relaxed);
+                // Had it ended before it was followed, nobody would tell.
+                if !tree::is_alive(pid) {
+                    state.store(STRANGER, Ordering::Relaxed);
+                }
+            }
+            None => self.missed += 1,
+        });
+        if tree::is_alive(root) { Ok(()) } else { Err(EbpfError::NoProcess { pid: root }) }
     }
 
     /// Opens the account of every CPU. Where the kernel cannot (before 5.10; a CPU that is off),
@@ -216,4 +244,25 @@ fn running(numbers: &Numbers, base: usize) -> (usize, u64) {
 fn now_ns() -> u64 {
     let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map_err(io::Error::from);
     now.map_or(0, |now| std::time::Duration::from(now).as_nanos() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, id};
+
+    use super::*;
+
+    #[test]
+    fn processes_that_cannot_be_followed_are_counted() {
+        if !crate::has_root_for("processes_that_cannot_be_followed_are_counted") {
+            return;
+        }
+        let sched = Sched::attach_below(Target::Tree(id()), id() + 1).unwrap();
+        // Numbers go up, and the block that holds ours ends soon.
+        let enough = (0..1000).any(|_| {
+            assert!(Command::new("true").status().unwrap().success());
+            sched.untracked() > 0
+        });
+        assert!(enough, "{} processes are followed", sched.tracked());
+    }
 }

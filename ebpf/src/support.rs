@@ -118,7 +118,7 @@ fn btf(roots: &SupportRoots) -> PathBuf {
 
 fn types(roots: &SupportRoots) -> Finding {
     let path = btf(roots);
-    let good = path.exists();
+    let good = has_btf(roots);
     let verb = if good { "describes" } else { "does not describe" };
     Finding::essential(
         "type information",

@@ -16,8 +16,10 @@ pub enum Target {
 
 /// Where the time of one CPU went since [`Sched::attach`](crate::Sched::attach), cumulative.
 ///
-/// The three add up to the time since the CPU was first seen. Time spent in interrupts belongs to
-/// whom they interrupted.
+/// The three add up to the time since the CPU was first seen. The target's is its CPU time as the
+/// scheduler counts it, which leaves out what a hypervisor took and, on kernels that account
+/// interrupts by themselves, those: they are with the others'. A slice that goes on counts in full
+/// until it ends; no number goes back, so that their sum may be ahead by what was left out of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CpuTime {
     /// Time the target ran, ns.

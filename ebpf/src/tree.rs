@@ -7,30 +7,28 @@ use std::fs;
 ///
 /// Looks again until nothing new is found: processes fork meanwhile. Those forked once `found`
 /// was called with their parent are the kernel side's to follow.
-pub(crate) fn each_descendant<E>(
-    root: u32,
-    mut found: impl FnMut(u32) -> Result<(), E>,
-) -> Result<(), E> {
+pub(crate) fn each_descendant(root: u32, mut found: impl FnMut(u32)) {
     let mut known = HashSet::from([root]);
-    found(root)?;
+    found(root);
     loop {
         let before = known.len();
         for (process, parent) in processes() {
             if known.contains(&parent) && known.insert(process) {
-                found(process)?;
+                found(process);
             }
         }
         if known.len() == before {
-            return Ok(());
+            return;
         }
     }
 }
 
-/// Whether a number is that of a process (and not of a thread of one).
-pub(crate) fn is_process(pid: u32) -> bool {
+/// Whether a number is that of a process (and not of a thread of one) that has not ended.
+pub(crate) fn is_alive(pid: u32) -> bool {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let tgid = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
-    tgid.is_some_and(|tgid| tgid.trim() == pid.to_string())
+    let field = |name| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    let has_ended = field("State:").is_none_or(|state| state.starts_with(['Z', 'X']));
+    !has_ended && field("Tgid:") == Some(pid.to_string().as_str())
 }
 
 /// Every process with its parent.
@@ -51,7 +49,6 @@ fn parent(stat: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
     use std::process::{Command, id};
 
     use super::*;
@@ -66,16 +63,14 @@ mod tests {
     fn children_are_found_and_strangers_are_not() {
         let mut child = Command::new("sleep").arg("60").spawn().unwrap();
         let mut found = Vec::new();
-        let Ok(()) = each_descendant(id(), |pid| {
-            found.push(pid);
-            Ok::<_, Infallible>(())
-        });
+        each_descendant(id(), |pid| found.push(pid));
+        assert!(is_alive(child.id()));
         child.kill().unwrap();
         child.wait().unwrap();
         assert_eq!(found[0], id());
         assert_eq!(found.iter().filter(|pid| **pid == child.id()).count(), 1);
         assert!(!found.contains(&1));
-        assert!(is_process(id()));
-        assert!(!is_process(child.id()));
+        assert!(is_alive(id()));
+        assert!(!is_alive(child.id()));
     }
 }

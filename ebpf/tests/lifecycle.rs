@@ -1,5 +1,7 @@
 //! Attached and detached a hundred times, nothing is left behind.
 
+#![cfg(feature = "bpf")]
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -38,8 +40,8 @@ fn open_files() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
-/// What the kernel calls our programs, maps and links: `prog_id`, `map_id` and `link_id` with
-/// numbers, each as a line of `/proc/self/fdinfo`.
+/// What the kernel calls our programs and maps: `prog_id` and `map_id` with numbers, each a line of
+/// `/proc/self/fdinfo`.
 fn held() -> BTreeSet<String> {
     let files = std::fs::read_dir("/proc/self/fdinfo").unwrap().flatten();
     let texts = files.filter_map(|file| std::fs::read_to_string(file.path()).ok());
@@ -50,7 +52,6 @@ fn held() -> BTreeSet<String> {
 }
 
 /// Whether the kernel still has what a line of [`held`] names.
-#[cfg(feature = "bpf")]
 fn exists(line: &str) -> bool {
     use libbpf_rs::{MapHandle, Program};
     let (what, id) = line.split_once(':').unwrap();
@@ -61,7 +62,6 @@ fn exists(line: &str) -> bool {
     }
 }
 
-#[cfg(feature = "bpf")]
 #[test]
 fn a_hundred_times() {
     if !Support::detect(&SupportRoots::default()).works() {
@@ -69,7 +69,10 @@ fn a_hundred_times() {
         eprintln!("SKIPPED a_hundred_times: it needs root and BPF");
         return;
     }
-    drop(attach());
+    // Once, so that what is opened for good is open.
+    {
+        let _once = attach();
+    }
     let before = open_files();
     let mut ids = BTreeSet::new();
     for _ in 0..100 {

@@ -59,10 +59,25 @@ struct css_set {
 	struct cgroup *dfl_cgrp;
 } KERNEL;
 
+struct sched_entity {
+	__u64 sum_exec_runtime;
+	__u64 prev_sum_exec_runtime;
+} KERNEL;
+
+typedef struct {
+	int counter;
+} atomic_t;
+
+struct signal_struct {
+	atomic_t live;
+} KERNEL;
+
 struct task_struct {
 	int pid;
 	int tgid;
-	__u64 start_time;
+	int exit_state;
+	struct sched_entity se;
+	struct signal_struct *signal;
 	struct css_set *cgroups;
 } KERNEL;
 
