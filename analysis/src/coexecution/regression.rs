@@ -7,7 +7,8 @@
 //!
 //! Components that are always busy together cannot be told apart. `f[c]` must keep a twentieth of
 //! its square once the other columns are projected out of it (a variance inflation of 20), or
-//! nothing is given.
+//! nothing is given. Readings within an image differ by its layers: standard errors count images,
+//! and not readings, as independent.
 
 use wattline_trace::BundleReader;
 use wattline_trace::rows::PowerRow;
