@@ -36,10 +36,11 @@
 //!
 //! # Executors
 //!
-//! | name | what it is | built |
+//! | name | what it is | there |
 //! |---|---|---|
 //! | `reference` | plain Rust, slow: the oracle of the tests | always |
-//! | `xnnpack` | XNNPACK's operators, threads, SIMD: the CPU clusters | where the library is |
+//! | `opencl` | OpenCL kernels, FP32 or FP16: the GPUs; see [`opencl`] | where a device is |
+//! | `xnnpack` | XNNPACK's operators, threads, SIMD: the CPU clusters | built where the library is |
 //! | `npu-fp16` | FP16 as an NPU computes it, on one of the others; see [`npu`] | always |
 //!
 //! The `xnnpack` executor needs XNNPACK and pthreadpool as Debian 12 has them
@@ -47,7 +48,7 @@
 //! compiler would; `WATTLINE_XNNPACK_DIR` names another prefix, and set to nothing builds without.
 //! [`executor::available`] says what a build has, and why it lacks the rest.
 //!
-//! [`executor::open`] opens the first two; the third also wants the list of operators that the NPU
+//! [`executor::open`] opens the first three; the fourth also wants the list of operators that the NPU
 //! refuses, and is made by [`npu::Fp16::new`].
 
 mod clock;
