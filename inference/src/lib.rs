@@ -36,10 +36,11 @@
 //!
 //! # Executors
 //!
-//! | name | what it is | built |
+//! | name | what it is | there |
 //! |---|---|---|
 //! | `reference` | plain Rust, slow: the oracle of the tests | always |
-//! | `xnnpack` | XNNPACK's operators, threads, SIMD: the CPU clusters | where the library is |
+//! | `opencl` | OpenCL kernels, FP32 or FP16: the GPUs; see [`opencl`] | where a device is |
+//! | `xnnpack` | XNNPACK's operators, threads, SIMD: the CPU clusters | built where the library is |
 //! | `npu-fp16` | FP16 as an NPU computes it, on one of the others; see [`npu`] | always |
 //!
 //! The `xnnpack` executor needs XNNPACK and pthreadpool as Debian 12 has them
@@ -52,7 +53,7 @@
 //! [`executor::description`] says whose kernels compute. `make bench` measures beside ONNX Runtime,
 //! ncnn and MNN.
 //!
-//! [`executor::open`] opens the first two; the third also wants the list of operators that the NPU
+//! [`executor::open`] opens the first three; the fourth also wants the list of operators that the NPU
 //! refuses, and is made by [`npu::Fp16::new`]. [`npu::Emulator`] runs images in the time of a board's
 //! model instead, and [`roofline`] measures or models what bounds a component.
 

@@ -36,10 +36,10 @@ fn a_network_the_npu_refuses() {
 }
 
 #[test]
-fn a_real_board_has_no_gpu_executor() {
+fn a_real_board_has_no_npu_executor() {
     let place = Place::new();
-    let answer = place.wattline(&format!("{RUN} --board exynos5422 --on gpu"));
-    answer.refused(&["no executor runs on the gpu", "emulated:exynos5422"]);
+    let answer = place.wattline(&format!("{RUN} --board kirin970 --on npu"));
+    answer.refused(&["no executor runs on the npu", "emulated:kirin970"]);
 }
 
 /// Values that no run can have are the parser's: status 2, and the option is named.

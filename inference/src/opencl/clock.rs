@@ -14,8 +14,8 @@ use super::program::Kernels;
 use super::queue::{Command, Queue, Range};
 use crate::clock::monotonic_ns;
 
-/// How often a tick is tried for one that was not disturbed.
-const TRIES: usize = 3;
+/// How often a tick is tried for one that was not disturbed. Each takes time of the image's.
+const TRIES: usize = 2;
 
 /// A device time known on the host's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -25,7 +25,9 @@
 //! device's clock (`CL_PROFILING_COMMAND_START`, `_END`), converted to CLOCK_MONOTONIC: see
 //! [`OpenCl::clock_error_ns`]. A layer without commands, such as a concatenation whose parts were
 //! written in place, starts and ends where the one before it ends. Uploading the image, turning it
-//! from planes to pixels, and the way back are part of a run and of no layer.
+//! from planes to pixels, and the way back are part of a run and of no layer; nor is the time that
+//! the driver leaves between commands, some 10 µs with PoCL. There the layers of the zoo's networks
+//! make up 93 to 97 % of a run on an idle machine.
 
 mod arguments;
 mod clock;

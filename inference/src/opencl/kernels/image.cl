@@ -4,8 +4,8 @@ kernel void to_pixels(
     global const float *planes, global REAL *image, Tensor tensor, Share share)
 {
     const int pixels = tensor.height * tensor.width;
-    for (int channel = FIRST_CHANNEL; channel < END_CHANNEL(tensor); ++channel)
-        FOR_EACH_PIXEL(tensor)
+    FOR_EACH_PIXEL(tensor)
+        for (int channel = FIRST_CHANNEL; channel < END_CHANNEL(tensor); ++channel)
             image[AT(tensor, pixel, channel)] = (REAL)planes[channel * pixels + pixel];
 }
 
