@@ -46,7 +46,7 @@ impl Wish {
     ) -> Result<Option<Wish>> {
         let Some(policy) = args.policy else {
             if args.inputs.endless() {
-                bail!("0 images is a stream without end, which components share: add --policy");
+                bail!("--images 0 is a stream without end, which components share: add --policy");
             }
             return Ok(None);
         };

@@ -93,6 +93,13 @@ fn earlier_results_survive_a_failed_analysis() {
     bundle.edit("power.csv", |bytes| put(&bytes, 100, 4, "NaN"));
     place.wattline("analyze trace --out results").refused(&["power.csv:100: column 4 (amps)"]);
     assert_eq!(results.bytes("summary.csv"), before);
-    let files = ["conservation.csv", "energy.csv", "images.csv", "summary.csv"];
+    let files = [
+        "conservation.csv",
+        "energy.csv",
+        "images.csv",
+        "layer_kinds.csv",
+        "layers.csv",
+        "summary.csv",
+    ];
     assert_eq!(results.files(), files, "these and no leftovers");
 }

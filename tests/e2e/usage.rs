@@ -35,19 +35,12 @@ fn a_network_the_npu_refuses() {
     assert!(!place.path("trace").exists(), "nothing is run before all is known to fit");
 }
 
-#[test]
-fn a_real_board_has_no_npu_executor() {
-    let place = Place::new();
-    let answer = place.wattline(&format!("{RUN} --board kirin970 --on npu"));
-    answer.refused(&["no executor runs on the npu", "emulated:kirin970"]);
-}
-
 /// Values that no run can have are the parser's: status 2, and the option is named.
 #[test]
 fn values_out_of_range() {
     let place = Place::new();
     for (wish, option) in [
-        ("--images 0", "--images"),
+        ("--count x", "--count"),
         ("--images -1", "-1"),
         ("--idle -1", "-1"),
         ("--idle=-1", "--idle"),
