@@ -25,7 +25,7 @@ use crate::coexecution::oracle::MOST_COMPONENTS;
 /// - Estimates differ from image to image, with the layers that met. Where a set of components just
 ///   meets the rate they say now that it does and now that it does not, and a component that joins
 ///   for a moment may cost more than all that the plan saves: one image of AlexNet costs as much on
-///   a CPU cluster of the Kirin 970 as twelve on its NPU. A set that lacks by estimates only is
+///   a CPU cluster of the Kirin 970 as eleven on its NPU. A set that lacks by estimates only is
 ///   therefore kept, flat out, until images wait as well: the queue adds up what each estimate has
 ///   got wrong. A component that comes into the plan starts without tokens, so that it runs its
 ///   first image once its share of the stream comes to one.
@@ -35,6 +35,10 @@ use crate::coexecution::oracle::MOST_COMPONENTS;
 /// It is the usual cure for a controller that switches on a noisy quantity: a threshold that is
 /// passed in one direction at another value than in the other (Schmitt, "A thermionic trigger",
 /// 1938).
+///
+/// What neither sees is when components meet: whether two read their weights at once or in turn is
+/// a matter of when they begin, and is worth up to 3 % on the emulated boards (`tests/energy.rs` of
+/// the workspace).
 #[derive(Debug)]
 pub struct Energy {
     fps: f64,
