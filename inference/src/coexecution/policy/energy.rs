@@ -36,7 +36,7 @@ use crate::coexecution::oracle::MOST_COMPONENTS;
 /// passed in one direction at another value than in the other (Schmitt, "A thermionic trigger",
 /// 1938).
 ///
-/// What neither sees is when components meet: whether two read their weights at once or in turn is
+/// What estimates do not show is when components meet: whether two read their weights at once or in turn is
 /// a matter of when they begin, and is worth up to 3 % on the emulated boards (`tests/energy.rs` of
 /// the workspace).
 #[derive(Debug)]
