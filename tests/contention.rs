@@ -196,7 +196,8 @@ fn the_command_predicts_the_same() {
     let errors = rows.iter().map(|row| {
         let predicted = command(row);
         let ratio = predicted / row.expected(STUDY_IMAGES as usize);
-        assert!((ratio - 1.0).abs() < 0.01, "{} on {}: {ratio}", row.network, row.board);
+        // Nobody is slowed down by images that come after the last.
+        assert!((1.0..1.03).contains(&ratio), "{} on {}: {ratio}", row.network, row.board);
         predicted / row.published - 1.0
     });
     let error = mean_absolute(errors);
