@@ -51,17 +51,17 @@ pub(crate) fn transfers<'a>(
 /// A component's part of a co-execution, or `all` of it.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Part {
-    pub(crate) component: String,
-    pub(crate) images: u64,
-    pub(crate) frames_pct: f64,
+    component: String,
+    images: u64,
+    frames_pct: f64,
     /// Of a component in a pipeline: its share of the stream's.
-    pub(crate) images_per_s: f64,
+    images_per_s: f64,
     solo_images_per_s: f64,
     busy_pct: Option<f64>,
     working: Option<bool>,
     /// What follows is known of `all` alone.
     #[serde(flatten)]
-    pub(crate) whole: Option<Whole>,
+    whole: Option<Whole>,
 }
 
 /// What is said of a co-execution as a whole.
@@ -69,11 +69,11 @@ pub(crate) struct Part {
 pub(crate) struct Whole {
     policy: &'static str,
     best_single: String,
-    pub(crate) gain_pct: f64,
-    pub(crate) efficiency_solo: f64,
-    pub(crate) efficiency_oracle: f64,
-    pub(crate) latency_p50_ms: Option<f64>,
-    pub(crate) latency_p99_ms: Option<f64>,
+    gain_pct: f64,
+    efficiency_solo: f64,
+    efficiency_oracle: f64,
+    latency_p50_ms: Option<f64>,
+    latency_p99_ms: Option<f64>,
     queue_mean: f64,
     queue_max: usize,
     reorder_mean: f64,

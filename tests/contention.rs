@@ -28,12 +28,15 @@
 //! 0.2 ± 25 %. Drawn anew within their rounding, both tables move the errors by 0.75 % on average,
 //! 2.7 % for ResNet50 on the Exynos 5422 and at most 1.1 % elsewhere.
 
+use std::process::Command;
 use std::sync::Arc;
 
+use serde_json::Value;
 use wattline_board::clock::JobId;
 use wattline_board::description::{ComponentKind, Description};
 use wattline_board::emulated::fluid::Fluid;
 use wattline_board::emulated::work::Work;
+use wattline_inference::coexecution::{STUDY_IMAGES, streams_around};
 use wattline_inference::{layer_shapes, zoo};
 
 /// Table II of the study, in images a second: CPU clusters and GPU together.
@@ -84,9 +87,9 @@ impl Row {
 
     /// The mean over streams of about `images`.
     fn expected(&self, images: usize) -> f64 {
-        let around = images * 4 / 5..=images * 6 / 5;
+        let around = streams_around(images as u64);
         let count = around.clone().count() as f64;
-        around.map(|length| self.throughput(length)).sum::<f64>() / count
+        around.map(|length| self.throughput(length as usize)).sum::<f64>() / count
     }
 
     /// The relative error of the prediction.
@@ -182,6 +185,39 @@ fn co_execution_is_predicted_leave_one_network_out() {
     println!("mean absolute error {:.2} %, leave-one-network-out", 100.0 * error);
     println!("fitted on all rows: {images} images, {:.2} %", 100.0 * all);
     assert!(error <= 0.05, "{error}");
+    assert_eq!(images as u64, STUDY_IMAGES, "the length that `wattline simulate` predicts for");
+}
+
+/// What the command says when it is not told a length is the prediction of these tests. Its
+/// streams end, where those here are followed by more images: that is all they may differ by.
+#[test]
+fn the_command_predicts_the_same() {
+    let rows = rows(|_| {});
+    let errors = rows.iter().map(|row| {
+        let predicted = command(row);
+        let ratio = predicted / row.expected(STUDY_IMAGES as usize);
+        // Nobody is slowed down by images that come after the last.
+        assert!((1.0..1.03).contains(&ratio), "{} on {}: {ratio}", row.network, row.board);
+        predicted / row.published - 1.0
+    });
+    let error = mean_absolute(errors);
+    println!("mean absolute error of `wattline simulate` {:.2} %", 100.0 * error);
+    assert!(error <= 0.04, "{error}");
+}
+
+/// Images a second that `wattline simulate` predicts for the components of a row.
+fn command(row: &Row) -> f64 {
+    let components = Description::load(row.board).unwrap().components;
+    let parts = components.iter().filter(|it| it.kind != ComponentKind::Npu);
+    let on = parts.map(|it| it.name()).collect::<Vec<_>>().join(",");
+    let line = format!(
+        "simulate --board {} --network {} --on {on} --policy steal --json",
+        row.board, row.network
+    );
+    let output = Command::new(env!("CARGO_BIN_EXE_wattline")).args(line.split(' ')).output();
+    let rows: Value = serde_json::from_slice(&output.unwrap().stdout).unwrap();
+    let all = rows.as_array().unwrap().iter().find(|it| it["component"] == "all").unwrap();
+    all["images_per_s"].as_f64().unwrap()
 }
 
 /// The limit of the memory earns its place: AlexNet, which moves most bytes, comes out too fast

@@ -7,7 +7,8 @@
 //! solo profiles know nothing of.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use wattline_board::description::Description;
 use wattline_board::emulated::fluid::Fluid;
@@ -30,6 +31,7 @@ const FRAMES: u64 = 1000;
 const SEARCHED_FRAMES: u64 = 300;
 
 /// A network on the components of a board that run it.
+#[derive(Clone)]
 struct Case {
     name: String,
     board: Description,
@@ -80,6 +82,30 @@ impl Case {
         }
     }
 
+    /// Streams on every set of components, by this policy and by stealing, but for sets that can
+    /// do nothing for the answer. No component is faster than alone: a set that even so needs more
+    /// than `makespan_s` for the frames is not the fastest, and if its queue would even so outgrow
+    /// what [`Case::keeps_up`] allows it is not in time.
+    fn search(&self, fps: f64, makespan_s: f64) -> Vec<(Case, Report)> {
+        let mut runs = Vec::new();
+        for part in (1u32..1 << self.works.len()).map(|subset| self.part(subset)) {
+            let rate: f64 = part.profiles.iter().map(Profile::rate).sum();
+            let left = SEARCHED_FRAMES as f64 * (1.0 - rate / fps);
+            // Two wait and one runs on each; one more for rounding.
+            let never_in_time = left > (3 * part.profiles.len() + 1) as f64;
+            if never_in_time && SEARCHED_FRAMES as f64 / rate > makespan_s {
+                continue;
+            }
+            // One component alone takes what comes, by either policy.
+            let both = [PolicyKind::Steal, PolicyKind::Energy];
+            for &policy in &both[..part.works.len().min(2)] {
+                let report = part.run(policy, fps, SEARCHED_FRAMES, &mut part.fluid());
+                runs.push((part.clone(), report));
+            }
+        }
+        runs
+    }
+
     /// Whether frames were run as they came: never did more wait than two for each component.
     fn keeps_up(&self, report: &Report) -> bool {
         report.queue.max <= 2 * self.profiles.len()
@@ -106,8 +132,22 @@ fn plan(policy: PolicyKind, profiles: Vec<Profile>, fps: Option<f64>, images: u6
     Plan { policy, profiles, source, settings: Settings::default() }
 }
 
-fn cases() -> impl Iterator<Item = Case> {
-    BOARDS.into_iter().flat_map(|board| zoo::names().iter().map(|it| Case::new(board, it)))
+/// Every network on both boards.
+static CASES: LazyLock<Vec<Case>> = LazyLock::new(|| {
+    let networks = |board| zoo::names().iter().map(move |it| Case::new(board, it));
+    BOARDS.into_iter().flat_map(networks).collect()
+});
+
+/// Checks every case, on as many threads as there are cores.
+fn in_parallel(check: impl Fn(&Case) + Sync) {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        while let Some(case) = CASES.get(next.fetch_add(1, Ordering::Relaxed)) {
+            check(case);
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
 }
 
 /// The least joules per image at `fps`, over every order of every set of components: each is
@@ -131,7 +171,7 @@ fn joules_per_image(report: &Report) -> f64 {
 
 #[test]
 fn the_plan_is_the_least_of_all() {
-    for case in cases() {
+    for case in CASES.iter() {
         for fps in case.rates() {
             let candidates: Vec<_> = case.profiles.iter().cloned().map(Candidate::new).collect();
             let planned = least_energy(&candidates, fps);
@@ -146,21 +186,22 @@ fn the_plan_is_the_least_of_all() {
 /// The policy itself, image by image, on components that take and spend what they do alone.
 #[test]
 fn a_stream_spends_what_was_planned() {
-    for case in cases() {
+    in_parallel(|case| {
         for fps in case.rates() {
             let report = case.run(PolicyKind::Energy, fps, FRAMES, &mut Paced::new(&case.profiles));
             let ratio = joules_per_image(&report) / exhaustive(&case.profiles, 0, fps, fps);
             assert!(ratio <= 1.02, "{} at {fps} images/s: {ratio} of the least", case.name);
             assert!(case.keeps_up(&report), "{} at {fps} images/s: {report:?}", case.name);
         }
-    }
+    });
 }
 
-/// Where the policy is not within 2 % on the board, by case and load: 4.5 % more joules than
-/// stealing between GPU and NPU, and 3.8 % more time than the fastest. AlexNet on the Kirin 970
-/// moves the most bytes a second of all, and the policy looks at components one by one: it does
-/// not know that running the NPU flat out makes the GPU's images dearer.
-const NOT_YET: [(&str, f64); 2] = [("alexnet on kirin970", 0.8), ("alexnet on kirin970", 0.95)];
+/// Where the policy is not within 2 % on the board, by case and load: 2.7 % more joules than
+/// stealing between GPU and NPU, which is all but as much as both can do. Both read their weights
+/// at the same time or in turn. Stealing has frames start them in turn, and so they stay; the NPU,
+/// run flat out because its images are cheaper, drifts past the GPU, and what it makes the GPU's
+/// images dearer is more than it saves. Estimates of components one by one do not show that.
+const NOT_YET: [(&str, f64); 1] = [("alexnet on kirin970", 0.8)];
 
 /// The same on the board's model, whose components get in each other's way: then an image takes
 /// longer and more joules than alone, which solo profiles do not know. So the search runs streams
@@ -168,18 +209,11 @@ const NOT_YET: [(&str, f64); 2] = [("alexnet on kirin970", 0.8), ("alexnet on ki
 /// cheapest is what the policy is held against; where none does, the fastest.
 #[test]
 fn no_set_of_components_does_better_on_the_board() {
-    let mut worse = Vec::new();
-    for case in cases() {
+    let worse = Mutex::new(Vec::new());
+    in_parallel(|case| {
         for (load, fps) in LOADS.into_iter().zip(case.rates()) {
             let mine = case.run(PolicyKind::Energy, fps, SEARCHED_FRAMES, &mut case.fluid());
-            let subsets = 1u32..1 << case.works.len();
-            let mut runs: Vec<(Case, Report)> = Vec::new();
-            for (part, policy) in subsets.flat_map(|subset| {
-                [PolicyKind::Energy, PolicyKind::Steal].map(|policy| (case.part(subset), policy))
-            }) {
-                let report = part.run(policy, fps, SEARCHED_FRAMES, &mut part.fluid());
-                runs.push((part, report));
-            }
+            let runs = case.search(fps, mine.makespan_s);
             let in_time = runs.iter().filter(|(part, run)| part.keeps_up(run));
             let least = in_time.map(|(_, run)| joules_per_image(run)).fold(f64::INFINITY, f64::min);
             let fastest = runs.iter().map(|(_, run)| run.makespan_s).fold(f64::INFINITY, f64::min);
@@ -194,17 +228,18 @@ fn no_set_of_components_does_better_on_the_board() {
                      least time",
                     case.name
                 );
-                worse.push((case.name.clone(), load));
+                worse.lock().unwrap().push((case.name.clone(), load));
             }
         }
-    }
+    });
     // Exactly these: one that is mended is taken off the list.
+    let worse = worse.into_inner().unwrap();
     assert_eq!(worse, NOT_YET.map(|(name, load)| (name.to_owned(), load)));
 }
 
 #[test]
 fn never_more_than_the_best_component_alone_where_that_keeps_up() {
-    for case in cases() {
+    in_parallel(|case| {
         let best = case.best();
         for load in [0.1, 0.3, 0.5, 0.7, 0.9, 0.97] {
             let fps = load * best.rate();
@@ -218,5 +253,5 @@ fn never_more_than_the_best_component_alone_where_that_keeps_up() {
                 best.name()
             );
         }
-    }
+    });
 }

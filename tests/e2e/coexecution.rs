@@ -17,7 +17,7 @@ fn times(row: &Row<'_>) -> (u64, u64) {
 
 /// The spans of a co-execution and the solo runs before it, checked against each other.
 #[track_caller]
-fn check_spans(bundle: &Bundle) -> Table {
+pub(crate) fn check_spans(bundle: &Bundle) -> Table {
     let spans = bundle.table("spans.csv");
     let by_id: BTreeMap<u64, Row<'_>> = spans.rows().map(|row| (row.integer("id"), row)).collect();
     assert_eq!(by_id.len(), spans.rows().count(), "ids are unique");
@@ -72,7 +72,7 @@ fn check_spans(bundle: &Bundle) -> Table {
 }
 
 /// Image spans of the co-execution.
-fn images_of_all<'a>(spans: &'a Table) -> Vec<Row<'a>> {
+pub(crate) fn images_of_all<'a>(spans: &'a Table) -> Vec<Row<'a>> {
     let all = spans.only("component", "all");
     let runs = spans.with("parent", all.text("id"));
     runs.iter().flat_map(|run| spans.with("parent", run.text("id"))).collect()
@@ -80,7 +80,7 @@ fn images_of_all<'a>(spans: &'a Table) -> Vec<Row<'a>> {
 
 /// `frames.csv`, in order and possible.
 #[track_caller]
-fn check_frames(bundle: &Bundle) -> Vec<u64> {
+pub(crate) fn check_frames(bundle: &Bundle) -> Vec<u64> {
     let table = bundle.table("frames.csv");
     let mut last = (None, 0);
     for row in table.rows() {
@@ -245,7 +245,7 @@ fn ctrl_c_ends_the_stream_in_order() {
 }
 
 /// Two clusters of one core each, on any machine that has CPUs 0 and 1.
-fn two_clusters(place: &Place) {
+pub(crate) fn two_clusters(place: &Place) {
     let cluster = |cpu: u32| {
         format!("[[components]]\nname = \"core{cpu}\"\nkind = \"cpu\"\ncpus = [{cpu}]\n")
     };

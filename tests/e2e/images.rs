@@ -16,7 +16,7 @@ fn photograph(path: &Path, number: u8) {
 }
 
 /// A place with `photographs`: three images, one of them a JPEG, and a file that is none.
-fn place() -> Place {
+pub(crate) fn photographs() -> Place {
     let place = Place::new();
     std::fs::create_dir(place.path("photographs")).unwrap();
     for (number, name) in (0..).zip(["b.png", "a.jpg", "c.PNG"]) {
@@ -28,7 +28,7 @@ fn place() -> Place {
 
 #[test]
 fn each_image_of_a_directory_runs_once_by_name() {
-    let place = place();
+    let place = photographs();
     let answer = place.wattline(&format!("{RUN} --images photographs")).succeeded();
     // The weights are drawn, and nobody may take the classes for more.
     answer.says(&["RGB", "centre", "mean 123.675", "not trained"]);
@@ -42,7 +42,7 @@ fn each_image_of_a_directory_runs_once_by_name() {
 
 #[test]
 fn a_count_goes_round_the_directory_or_stops_early() {
-    let place = place();
+    let place = photographs();
     for (count, files) in [(5, 3), (2, 2)] {
         let line = format!("{RUN} --images photographs --count {count} --overwrite");
         place.wattline(&line).succeeded();
@@ -54,7 +54,7 @@ fn a_count_goes_round_the_directory_or_stops_early() {
 
 #[test]
 fn a_broken_image_is_reported_and_the_rest_runs() {
-    let place = place();
+    let place = photographs();
     let whole = std::fs::read(place.path("photographs/a.jpg")).unwrap();
     // What is cut off an image a decoder may fill in; what is cut off a header it cannot.
     place.write("photographs/aa_cut.jpg", &whole[..40]);
@@ -91,7 +91,7 @@ fn a_directory_without_a_usable_image_is_refused() {
 
 #[test]
 fn constants_are_the_networks_or_the_users() {
-    let place = place();
+    let place = photographs();
     let emulated = "run --board emulated:exynos5422 --on gpu --clock virtual --out trace";
     let answer = place
         .wattline(&format!("{emulated} --network googlenet --images photographs --count 1"))
@@ -112,7 +112,7 @@ fn constants_are_the_networks_or_the_users() {
 /// Rank, class, label and probability; the class's label is that line of the file.
 #[test]
 fn classes_are_printed_by_name() {
-    let place = place();
+    let place = photographs();
     let labels: Vec<_> = (0..1000).map(|class| format!("thing number {class}")).collect();
     place.write("labels.txt", labels.join("\n"));
     for (images, first) in [("photographs", "a.jpg"), ("2", "synthetic 0")] {
@@ -144,7 +144,7 @@ fn classes_are_printed_by_name() {
 /// On an emulated board the outputs are those of the photographs too.
 #[test]
 fn an_emulated_board_computes_what_the_host_does() {
-    let place = place();
+    let place = photographs();
     let labels: Vec<_> = (0..1000).map(|class| format!("n{class}")).collect();
     place.write("labels.txt", labels.join("\n"));
     let tail = "--network squeezenet --images photographs --classes labels.txt --out";

@@ -13,6 +13,7 @@ mod running;
 mod accuracy;
 mod boards;
 mod coexecution;
+mod coexecution_host;
 mod damage;
 mod determinism;
 mod disk;

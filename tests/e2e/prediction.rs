@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::bundle::Table;
+use crate::bundle::{Row, Table};
 use crate::place::Place;
 
 fn summary(place: &Place, directory: &str) -> Table {
@@ -18,7 +18,8 @@ fn components_add_up_to_all() {
             "simulate --board kirin970 --network squeezenet --on a73,a53,gpu,npu \
              --policy {policy} --images 300 --out out"
         );
-        place.wattline(&line).succeeded().prints(&["emulated", policy]);
+        let answer = place.wattline(&line).succeeded();
+        answer.prints(&["emulated", policy, "one stream of 300 images"]);
         let table = summary(&place, "out");
         let all = table.only("component", "all");
         let parts: Vec<_> = table.rows().filter(|row| row.text("component") != "all").collect();
@@ -35,6 +36,37 @@ fn components_add_up_to_all() {
         assert_eq!(all.integer("images"), 300);
         assert!(all.number("latency_p99_ms") >= all.number("latency_p50_ms"));
         assert!(table.rows().all(|row| row.text("provenance") == "emulated"));
+    }
+}
+
+/// Without a length it is the mean over streams as long as the study's, which lies between the
+/// shortest and the longest of them, and whose parts still add up.
+#[test]
+fn without_a_length_it_is_the_study_s() {
+    let place = Place::new();
+    let simulate = "simulate --board exynos5422 --network resnet50 --on a15,a7,gpu --out out";
+    place.wattline(simulate).succeeded().prints(&["mean over streams of 46 to 70 images"]);
+    let table = summary(&place, "out");
+    let mean = table.only("component", "all");
+    assert_eq!(mean.integer("images"), 58);
+    let parts: Vec<_> = table.rows().filter(|row| row.text("component") != "all").collect();
+    for column in ["frames_pct", "images_per_s"] {
+        let sum: f64 = parts.iter().map(|row| row.number(column)).sum();
+        assert!((sum / mean.number(column) - 1.0).abs() < 1e-9, "{column}: {sum}");
+    }
+    let watts = |row: &Row<'_>| row.number("joules_per_image") * row.number("images_per_s");
+    let sum: f64 = parts.iter().map(watts).sum();
+    assert!((sum / watts(&mean) - 1.0).abs() < 1e-9, "{sum} W");
+    // Every length on its own, and their mean.
+    let lengths = 46..=70;
+    let count = lengths.clone().count() as f64;
+    for column in ["images_per_s", "latency_p50_ms", "latency_p99_ms", "efficiency_oracle"] {
+        let one = |images: u64| {
+            place.wattline(&format!("{simulate} --images {images}")).succeeded();
+            summary(&place, "out").only("component", "all").number(column)
+        };
+        let expected = lengths.clone().map(one).sum::<f64>() / count;
+        assert!((mean.number(column) / expected - 1.0).abs() < 1e-9, "{column}: {expected}");
     }
 }
 

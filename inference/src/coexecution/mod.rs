@@ -33,6 +33,7 @@
 //! ```
 
 mod consumer;
+mod expected;
 mod flight;
 mod gauge;
 mod ledger;
@@ -50,6 +51,7 @@ mod threaded;
 mod watcher;
 
 pub use consumer::Consumer;
+pub use expected::{STUDY_IMAGES, streams_around};
 pub use flight::Ran;
 pub use gauge::Depth;
 pub use profile::Profile;

@@ -1,16 +1,44 @@
 //! A frame rate, at the least joules per image.
 
+use super::tail_guard::done_by_least_makespan;
 use super::{Candidate, Decision, Policy, PolicyError, PolicyKind, View};
 use crate::coexecution::oracle::MOST_COMPONENTS;
 
 /// Which components run, and how fast, to meet a frame rate at the least joules per image.
 ///
-/// The plan comes from [`least_energy`] over the profiles, and again whenever an estimate has
-/// moved by 2 % or a component is taken out. A component that the plan runs flat out takes
-/// whatever waits. One that it runs at part of its rate takes images at that rate, through a
+/// The plan comes from [`least_energy`] over the profiles, and is looked at again whenever an
+/// estimate has moved by 2 % or a component is taken out. A component that the plan runs flat out
+/// takes whatever waits. One that it runs at part of its rate takes images at that rate, through a
 /// token bucket. When more images wait than the plan has components, the estimates were too kind
 /// or the stream came in a burst: then everyone in the plan takes, and when twice as many wait,
-/// everyone else that can run them.
+/// everyone else that can run them and is done before the others could be
+/// ([`StealTailGuard`](super::StealTailGuard)).
+///
+/// # Contention
+///
+/// Components that run at once share the memory, so that an image takes longer and costs more than
+/// alone, by an amount that depends on who else runs. Solo profiles do not know it, and bytes per
+/// image would not tell it: it depends on which layers meet. The estimates are therefore refined by
+/// every image that runs ([`Settings::refine`](crate::coexecution::Settings::refine)): they become
+/// those beside the components that run at that time. Two things follow.
+///
+/// - Estimates differ from image to image, with the layers that met. Where a set of components just
+///   meets the rate they say now that it does and now that it does not, and a component that joins
+///   for a moment may cost more than all that the plan saves: one image of AlexNet costs as much on
+///   a CPU cluster of the Kirin 970 as eleven on its NPU. A set that lacks by estimates only is
+///   therefore kept, flat out, until images wait as well: the queue adds up what each estimate has
+///   got wrong. A component that comes into the plan starts without tokens, so that it runs its
+///   first image once its share of the stream comes to one.
+/// - Estimates of one set are not those of another: a component looks slower beside one that is to
+///   go. A set that meets the rate is therefore given up only for one that saves 2 % at least.
+///
+/// It is the usual cure for a controller that switches on a noisy quantity: a threshold that is
+/// passed in one direction at another value than in the other (Schmitt, "A thermionic trigger",
+/// 1938).
+///
+/// What estimates do not show is when components meet: whether two read their weights at once or in turn is
+/// a matter of when they begin, and is worth up to 3 % on the emulated boards (`tests/energy.rs` of
+/// the workspace).
 #[derive(Debug)]
 pub struct Energy {
     fps: f64,
@@ -37,11 +65,27 @@ pub struct EnergyPlan {
     pub meets_fps: bool,
 }
 
+impl EnergyPlan {
+    /// Components that it runs.
+    fn engaged(&self) -> usize {
+        self.rates.iter().filter(|&&rate| rate > 0.0).count()
+    }
+
+    /// Whether more images wait than its components take at once. Where no camera sets the pace
+    /// images wait anyway, and estimates are all there is.
+    fn is_behind(&self, waiting: usize, view: &View<'_>) -> bool {
+        view.fps.is_none() || waiting > self.engaged()
+    }
+}
+
 /// A bucket holds this many images' tokens at most: a burst of two, and no more to catch up.
 const BUCKET: f64 = 2.0;
 
 /// An estimate that moves by less leaves the plan as it is.
 const MOVED: f64 = 0.02;
+
+/// A plan that saves less is not worth leaving a set of components for that meets the rate.
+const WORTHWHILE: f64 = 0.02;
 
 /// Above this share of its rate a component runs flat out: its bucket would only add jitter.
 const FLAT_OUT: f64 = 0.98;
@@ -66,15 +110,41 @@ impl Energy {
         self.plan.as_ref()
     }
 
+    /// Makes a plan that owes nothing to the last.
     fn replan(&mut self, view: &View<'_>) {
+        self.put_in_force(least_energy(view.components, self.fps), view);
+    }
+
+    /// Looks whether the plan's components are still the best, by refined estimates, and at what
+    /// rates. `behind` is whether images wait that should not.
+    fn review(&mut self, view: &View<'_>, behind: bool) {
+        let best = least_energy(view.components, self.fps);
+        let kept = self.plan.as_ref().map(|plan| {
+            let mut order = cheapest_first(view.components);
+            order.retain(|&index| plan.rates[index] > 0.0);
+            fill(view.components, order.into_iter(), self.fps)
+        });
+        let good_enough = |kept: &EnergyPlan| match kept.meets_fps {
+            true => best.joules_per_image >= kept.joules_per_image * (1.0 - WORTHWHILE),
+            false => !behind,
+        };
+        self.put_in_force(kept.filter(good_enough).unwrap_or(best), view);
+    }
+
+    fn put_in_force(&mut self, plan: EnergyPlan, view: &View<'_>) {
         self.planned_for.clear();
         self.planned_for.extend(view.components.iter().map(|it| (it.seconds(), it.joules())));
-        if self.tokens.is_empty() {
-            // One image may be taken at once.
-            let full = Bucket { images: 1.0, filled_ns: view.now_ns };
-            self.tokens.resize(view.components.len(), full);
+        // In the first plan one image may be taken at once; who joins later waits for its turn.
+        let images = if self.plan.is_none() { 1.0 } else { 0.0 };
+        let new = Bucket { images, filled_ns: view.now_ns };
+        self.tokens.resize(view.components.len(), new);
+        for (index, bucket) in self.tokens.iter_mut().enumerate() {
+            let was_in = self.plan.as_ref().is_some_and(|before| before.rates[index] > 0.0);
+            if !was_in {
+                *bucket = new;
+            }
         }
-        self.plan = Some(least_energy(view.components, self.fps));
+        self.plan = Some(plan);
     }
 
     /// Takes a token, or says when there will be one.
@@ -105,16 +175,25 @@ impl Policy for Energy {
         if self.plan.is_none() {
             self.replan(view);
         }
+        let waiting = view.waiting_for(&view.all_layers());
+        if self.plan.as_ref().is_some_and(|plan| !plan.meets_fps && plan.is_behind(waiting, view)) {
+            self.review(view, true);
+        }
         let Some(plan) = &self.plan else { return Decision::Wait };
         let rate = plan.rates[component];
-        let engaged = plan.rates.iter().filter(|&&rate| rate > 0.0).count();
-        let waiting = view.waiting_for(&view.all_layers());
         // A camera sets the pace and what waits is late. Any other stream is there all at once.
         let late = view.fps.is_some();
-        if rate * view.components[component].seconds() >= FLAT_OUT
-            || (late && waiting > 2 * engaged)
-            || (late && rate > 0.0 && waiting > engaged)
-        {
+        if late && waiting > 2 * plan.engaged() {
+            let in_time = done_by_least_makespan(component, view, |_| true);
+            return if in_time { take } else { Decision::Wait };
+        }
+        let flat_out = rate * view.components[component].seconds() >= FLAT_OUT;
+        if flat_out && !plan.meets_fps {
+            let in_plan = |index: usize| plan.rates[index] > 0.0;
+            let in_time = done_by_least_makespan(component, view, in_plan);
+            return if in_time { take } else { Decision::Wait };
+        }
+        if flat_out || (late && rate > 0.0 && waiting > plan.engaged()) {
             return take;
         }
         if rate <= 0.0 {
@@ -128,10 +207,13 @@ impl Policy for Energy {
 
     fn completed(&mut self, component: usize, view: &View<'_>) {
         let Some(&(seconds, joules)) = self.planned_for.get(component) else { return };
+        let Some(plan) = &self.plan else { return };
         let now = &view.components[component];
         let moved = |was: f64, is: f64| (is - was).abs() > MOVED * was.abs();
         if moved(seconds, now.seconds()) || moved(joules, now.joules()) {
-            self.replan(view);
+            let waiting = view.waiting_for(&view.all_layers());
+            let behind = plan.is_behind(waiting, view);
+            self.review(view, behind);
         }
     }
 
@@ -154,11 +236,8 @@ impl Policy for Energy {
 ///
 /// If not even all components together meet `fps`, all run flat out.
 pub fn least_energy(components: &[Candidate], fps: f64) -> EnergyPlan {
-    let able: Vec<usize> =
-        (0..components.len()).filter(|&index| components[index].runs_images()).collect();
-    let mut cheapest_first = able.clone();
-    cheapest_first.sort_by(|&a, &b| components[a].joules().total_cmp(&components[b].joules()));
-    let charged: Vec<usize> = able
+    let cheapest_first = cheapest_first(components);
+    let charged: Vec<usize> = cheapest_first
         .iter()
         .copied()
         .filter(|&index| components[index].profile().standby_watts() > 0.0)
@@ -179,6 +258,14 @@ pub fn least_energy(components: &[Candidate], fps: f64) -> EnergyPlan {
         let flat_out = fill(components, cheapest_first.into_iter(), f64::INFINITY);
         EnergyPlan { meets_fps: false, ..flat_out }
     })
+}
+
+/// Components that can run images, by joules per image.
+fn cheapest_first(components: &[Candidate]) -> Vec<usize> {
+    let able = |index: &usize| components[*index].runs_images();
+    let mut order: Vec<usize> = (0..components.len()).filter(able).collect();
+    order.sort_by(|&a, &b| components[a].joules().total_cmp(&components[b].joules()));
+    order
 }
 
 /// Gives each component in turn as much of the frame rate as it can run.

@@ -22,23 +22,37 @@ impl Policy for StealTailGuard {
     }
 
     fn decide(&mut self, component: usize, view: &View<'_>) -> Decision {
-        let take = view.take_any(component);
-        let (Decision::Take(all), Some(to_come)) = (&take, view.to_come) else { return take };
-        let left = view.waiting_for(all) as u64 + to_come;
-        let own_s = view.components[component].seconds();
-        // Images that have yet to arrive keep the stream open, whoever runs them.
-        let last_arrival_s = view.fps.map_or(0.0, |fps| to_come as f64 / fps);
-        if own_s <= last_arrival_s {
-            return take;
-        }
-        let mut servers = [Server { free_s: 0.0, image_s: f64::INFINITY }; MOST_COMPONENTS];
-        for (server, candidate) in servers.iter_mut().zip(view.components) {
-            if candidate.runs_images() {
-                server.free_s = candidate.free_in_s(view.now_ns);
-                server.image_s = candidate.seconds();
+        match view.take_any(component) {
+            Decision::Take(_) if !done_by_least_makespan(component, view, |_| true) => {
+                Decision::Wait
             }
+            decision => decision,
         }
-        let end_s = least_makespan(&servers[..view.components.len()], left);
-        if own_s * (1.0 - TOLERANCE) <= end_s { take } else { Decision::Wait }
     }
+}
+
+/// Whether `component`, were it to take an image now, would be done with it by the least instant
+/// by which those components that `share` in the rest of the stream can finish it.
+pub(super) fn done_by_least_makespan(
+    component: usize,
+    view: &View<'_>,
+    share: impl Fn(usize) -> bool,
+) -> bool {
+    let Some(to_come) = view.to_come else { return true };
+    let left = view.waiting_for(&view.all_layers()) as u64 + to_come;
+    let own_s = view.components[component].seconds();
+    // Images that have yet to arrive keep the stream open, whoever runs them.
+    let last_arrival_s = view.fps.map_or(0.0, |fps| to_come as f64 / fps);
+    if own_s <= last_arrival_s {
+        return true;
+    }
+    let mut servers = [Server { free_s: 0.0, image_s: f64::INFINITY }; MOST_COMPONENTS];
+    for (index, (server, candidate)) in servers.iter_mut().zip(view.components).enumerate() {
+        if candidate.runs_images() && share(index) {
+            server.free_s = candidate.free_in_s(view.now_ns);
+            server.image_s = candidate.seconds();
+        }
+    }
+    let end_s = least_makespan(&servers[..view.components.len()], left);
+    own_s * (1.0 - TOLERANCE) <= end_s
 }
