@@ -28,6 +28,7 @@
 //! from planes to pixels, and the way back are part of a run and of no layer.
 
 mod arguments;
+pub mod ceilings;
 mod clock;
 mod convolution;
 mod device;
