@@ -1,5 +1,6 @@
 //! `wattline roofline`: what bounds a component, measured on this machine or modelled.
 
+mod gpu;
 mod measured;
 mod modelled;
 mod reports;
@@ -23,11 +24,13 @@ use rows::Row;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   wattline roofline --board host --save mine.toml
+  wattline roofline --board host --component cpu,gpu
   wattline roofline --board kirin970 --component npu --network squeezenet --out roofline
 
 CPU clusters of a real board are measured: what all cores together read, write and copy in arrays of
 four times the last-level cache, and the FP32 operations a second of independent chains of fused
-multiply-adds. An NPU, and every component of an emulated board, has the ceilings of its description,
+multiply-adds. So is a GPU with OpenCL: the fastest of several kernels in FP32, and in FP16 where it has
+that, and what it moves through buffers of its own, by its own clock. An NPU, and every component of an emulated board, has the ceilings of its description,
 with the layers of --network under them by the emulated board's model; that is called emulated.
 
 --out writes roofline.csv, and with --network compute_report.csv and bandwidth_report.csv, a row a layer,
@@ -67,7 +70,10 @@ struct Findings {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let target = Target::find(args.board.as_deref())?;
+    let mut target = Target::find(args.board.as_deref())?;
+    if args.components.iter().any(|name| target.description.component(name).is_none()) {
+        target.look_for_gpu();
+    }
     let components = choose(&target, &args.components)?;
     let (modelled, real): (Vec<_>, Vec<_>) =
         components.into_iter().partition(|it| target.emulated || it.kind == ComponentKind::Npu);
@@ -76,9 +82,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             "--network places layers under modelled roofs: name an emulated board, or a component of kind npu"
         );
     }
-    if args.save.is_some() && !real.iter().any(|it| it.kind == ComponentKind::Cpu) {
+    if args.save.is_some() && real.is_empty() {
         bail!(
-            "--save keeps what was measured, and nothing here is: name a CPU cluster of a real board"
+            "--save keeps what was measured, and nothing here is: name a CPU cluster or a GPU of a real board"
         );
     }
     let mut found = Findings { board: target.model(), ..Findings::default() };
@@ -89,6 +95,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         write(out, &found)?;
     }
     if let Some(file) = &args.save {
+        if found.measured.is_empty() {
+            bail!("--save keeps what was measured: {}", found.missing.join("; "));
+        }
         save::save(file, args.board.as_deref(), &target, &found.measured)?;
     }
     let text = match args.json {

@@ -7,7 +7,8 @@ Says `ready`, then answers each line:
     run INPUT OUTPUT    runs the image in file INPUT, raw FP32, and writes the result: `ok`
     time COUNT          runs the last image COUNT times: the seconds that took
 
-Engines: onnxruntime, ncnn, mnn. The last two get the network converted, beside MODEL.onnx, by the
+Engines: onnxruntime, onnxruntime-as-written (without graph optimisations, which may change what
+8-bit layers compute), ncnn, mnn. The last two get the network converted, beside MODEL.onnx, by the
 converters of their own projects. All compute in FP32.
 """
 
@@ -21,12 +22,14 @@ import time
 import numpy
 
 
-def onnxruntime(model, threads):
+def onnxruntime(model, threads, as_written=False):
     import onnxruntime as engine
 
     options = engine.SessionOptions()
     options.intra_op_num_threads = threads
     options.execution_mode = engine.ExecutionMode.ORT_SEQUENTIAL
+    if as_written:
+        options.graph_optimization_level = engine.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = engine.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
     image = session.get_inputs()[0]
     return image.shape, lambda values: session.run(None, {image.name: values})[0]
@@ -99,9 +102,13 @@ def main():
     # Engines print to standard output, where only answers may go: they get standard error.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    shape, run = {"onnxruntime": onnxruntime, "ncnn": ncnn, "mnn": mnn}[engine](
-        pathlib.Path(model).resolve(), int(threads)
-    )
+    engines = {
+        "onnxruntime": onnxruntime,
+        "onnxruntime-as-written": lambda *of: onnxruntime(*of, as_written=True),
+        "ncnn": ncnn,
+        "mnn": mnn,
+    }
+    shape, run = engines[engine](pathlib.Path(model).resolve(), int(threads))
     values = numpy.zeros(shape, numpy.float32)
     print("ready", file=answers, flush=True)
     for line in sys.stdin:

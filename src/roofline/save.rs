@@ -94,14 +94,18 @@ fn put(document: &mut DocumentMut, measured: &Measurement) -> Result<()> {
     };
     let Some(inline) = rates.as_inline_table_mut() else { bail!("peak is no table") };
     inline.insert("fp32", format!("{:.2} GFLOP/s", peak.median).into());
-    source(format!("{} on all cores", measured.instructions), peak.spread_pct, rates);
+    if let Some(fp16) = measured.fp16_gflop_per_s {
+        inline.insert("fp16", format!("{:.2} GFLOP/s", fp16.median).into());
+    }
+    let place = measured.measured_on();
+    source(format!("{} on {place}", measured.instructions), peak.spread_pct, rates);
     let spread = match measured.bandwidth_of {
         "read" => measured.read_gb_per_s,
         "write" => measured.write_gb_per_s,
         _ => measured.copy_gb_per_s,
     };
     let mut bandwidth = Value::from(format!("{:.3} GB/s", measured.bandwidth_gb_per_s));
-    source(format!("{} on all cores", measured.bandwidth_of), spread.spread_pct, &mut bandwidth);
+    source(format!("{} on {place}", measured.bandwidth_of), spread.spread_pct, &mut bandwidth);
     table["bandwidth"] = Item::Value(bandwidth);
     Ok(())
 }

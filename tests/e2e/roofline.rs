@@ -3,6 +3,7 @@
 use serde_json::Value;
 use wattline_board::description::Description;
 use wattline_inference::cost::{ElementType, graph_cost};
+use wattline_inference::opencl::{self, DeviceChoice, DeviceKind};
 use wattline_inference::zoo;
 
 use crate::bundle::Table;
@@ -100,6 +101,46 @@ fn what_is_measured_can_be_kept() {
     table.prints(&["FP32 GFLOP/s", "read GB/s", "copy GB/s", "ridge flop/B", "measured"]);
 }
 
+/// The OpenCL device of this machine, which may be its CPU once more and then says so.
+#[test]
+fn a_gpu_is_measured_by_its_own_clock() {
+    let device = match opencl::choose(&DeviceChoice::Best) {
+        Ok(device) => device,
+        Err(error) if std::env::var_os("CI").is_some() => panic!("in CI: {error}"),
+        Err(error) => return eprintln!("SKIPPED, no GPU's roofline was tested: {error}"),
+    };
+    let place = Place::new();
+    let line = "roofline --board host --component gpu --quick --json --save mine.toml --out out";
+    let answer = place.wattline(line).succeeded();
+    let json: Value = serde_json::from_str(&answer.stdout).unwrap();
+    let gpu = &json["measured"][0];
+    assert_eq!((&gpu["component"], &gpu["provenance"]), (&"gpu".into(), &"measured".into()));
+    assert_eq!(gpu["device"], device.to_string());
+    let mut fields = vec!["fp32_gflop_per_s", "read_gb_per_s", "write_gb_per_s", "copy_gb_per_s"];
+    match device.fp16 {
+        true => fields.push("fp16_gflop_per_s"),
+        false => answer.says(&["FP16 not measured", "cl_khr_fp16"]),
+    }
+    for field in &fields {
+        assert!(gpu[field]["median"].as_f64().is_some_and(|median| median > 0.0), "{gpu}");
+    }
+    let ceilings = Table::read(&place.path("out/roofline.csv"));
+    assert_eq!(ceilings.with("row", "ceiling").len(), fields.len());
+    assert!(gpu["array_bytes"].as_u64().unwrap() >= 4 * device.cache_bytes);
+    if device.kind == DeviceKind::Cpu {
+        answer.says(&["a CPU device", &device.name]);
+    }
+
+    // What was kept is a board with that GPU, and is measured like any other.
+    let text = std::fs::read_to_string(place.path("mine.toml")).unwrap();
+    assert_eq!(text.matches(&device.to_string()).count(), 2, "{text}");
+    let mine = Description::parse(&text, &place.path("mine.toml")).unwrap();
+    let kept = mine.component("gpu").unwrap().bandwidth.unwrap().bytes_per_s() / 1e9;
+    assert!((kept - gpu["bandwidth_gb_per_s"].as_f64().unwrap()).abs() <= 0.001, "{kept}");
+    let table = place.wattline("roofline --quick --board mine.toml --component gpu").succeeded();
+    table.prints(&["OpenCL mad", "FP16 GFLOP/s", &format!("gpu is {device}")]);
+}
+
 /// A cluster of CPU 0 on a board with sources and comments: only what was measured is replaced.
 #[test]
 fn the_rest_of_a_description_stays_as_it_is() {
@@ -139,8 +180,8 @@ fn the_rest_of_a_description_stays_as_it_is() {
 fn what_cannot_be_measured_or_kept_is_said() {
     let place = Place::new();
     for (line, parts) in [
-        ("roofline --board exynos5422 --component gpu", ["gpu: not measured", "kernel"]),
-        ("roofline --board host --component npu", ["--component npu", "host has cpu"]),
+        ("roofline --board exynos5422 --component gpu", ["gpu: not measured", "OpenCL"]),
+        ("roofline --board host --component npu", ["--component npu", "has cpu"]),
         ("roofline --board host --network squeezenet", ["--network", "emulated board"]),
         ("roofline --board emulated:exynos5422 --save mine.toml", ["--save", "nothing here is"]),
         ("roofline --board host --quick --save mine.txt", ["mine.txt", ".toml"]),

@@ -53,6 +53,8 @@ pub struct Device {
     pub vector_width: usize,
     /// The most work items that it groups.
     pub max_work_group: usize,
+    /// Bytes of the cache in front of its memory, as far as it says.
+    pub cache_bytes: u64,
     pub(super) handle: opencl3::device::Device,
 }
 
@@ -134,6 +136,7 @@ fn describe(handle: opencl3::device::Device, platform: &str) -> Result<Option<De
         compute_units: handle.max_compute_units()? as usize,
         vector_width: handle.native_vector_width_float()? as usize,
         max_work_group: handle.max_work_group_size()?,
+        cache_bytes: handle.global_mem_cache_size()?,
         handle,
     }))
 }

@@ -30,6 +30,7 @@
 //! make up 93 to 97 % of a run on an idle machine.
 
 mod arguments;
+pub mod ceilings;
 mod clock;
 mod convolution;
 mod device;

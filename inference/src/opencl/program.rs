@@ -81,13 +81,22 @@ impl Kernels {
         storage: ElementType,
     ) -> Result<Self, OpenClError> {
         // One source: cl3 0.13 hands several over in a layout that C does not have.
-        build(context, device, &SOURCES.concat(), &tiling.options(storage))
-            .map(|program| Self { program })
+        Self::of(context, device, &SOURCES.concat(), &tiling.options(storage))
+    }
+
+    /// The kernels of `source`, built with `options`.
+    pub(super) fn of(
+        context: &Context,
+        device: &Device,
+        source: &str,
+        options: &str,
+    ) -> Result<Self, OpenClError> {
+        build(context, device, source, options).map(|program| Self { program })
     }
 
     /// A kernel of its own, to bind arguments to.
     pub(super) fn kernel(&self, name: &str, layer: &str) -> Result<Kernel, OpenClError> {
-        let on = format!(" for layer `{layer}`");
+        let on = format!(" for kernel `{name}` of layer `{layer}`");
         Kernel::create(&self.program, name).map_err(OpenClError::call("clCreateKernel", &on))
     }
 }

@@ -14,6 +14,27 @@ impl Repeats {
     pub const THOROUGH: Repeats = Repeats { count: 11, least_s: 0.25 };
     /// To see that it works.
     pub const QUICK: Repeats = Repeats { count: 3, least_s: 0.02 };
+
+    /// Seconds of one pass for each repeat, by `round`, which runs a number of passes and answers
+    /// the seconds of all of them. `step` hears of each repeat.
+    ///
+    /// # Errors
+    /// Those of `round`.
+    pub(crate) fn seconds_per_pass<E>(
+        self,
+        step: &mut dyn FnMut(),
+        mut round: impl FnMut(u64) -> Result<f64, E>,
+    ) -> Result<Vec<f64>, E> {
+        // Once to wake the clocks up and fill what can be filled, once to know how long it takes.
+        round(1)?;
+        let passes_each = (self.least_s / round(1)?).ceil().clamp(1.0, 1e9) as u64;
+        (0..self.count)
+            .map(|_| {
+                step();
+                Ok(round(passes_each)? / passes_each as f64)
+            })
+            .collect()
+    }
 }
 
 /// The median of several measurements of one thing, and how sure it is.

@@ -6,8 +6,9 @@
 //! [`peak`](peak())), or taken from a board's description with the layers of a network placed under
 //! them by the emulated board's model ([`Modelled`]).
 //!
-//! What is measured is what all cores of a cluster do at once, each pinned, each on memory of its
-//! own. It is repeated, and a [`Measured`] value says how far the repeats lie apart.
+//! What is measured of CPUs is what all cores of a cluster do at once, each pinned, each on memory
+//! of its own; of an OpenCL device, what [`crate::opencl::ceilings`] has it do. It is repeated, and
+//! a [`Measured`] value says how far the repeats lie apart.
 
 mod arithmetic;
 mod bandwidth;

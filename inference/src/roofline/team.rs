@@ -1,5 +1,6 @@
 //! All CPUs of a cluster at one job, over and over.
 
+use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Barrier, Mutex, PoisonError};
 
@@ -62,15 +63,7 @@ pub(super) fn seconds_per_pass<S>(
             scope.spawn(move || member(cpu, times));
         }
         barrier.wait();
-        // Once to wake the clocks up and fill what can be filled, once to know how long it takes.
-        round(1);
-        let passes_each = (repeats.least_s / round(1)).ceil().clamp(1.0, 1e9) as u64;
-        let seconds = (0..repeats.count)
-            .map(|_| {
-                step();
-                round(passes_each) / passes_each as f64
-            })
-            .collect();
+        let Ok(seconds) = repeats.seconds_per_pass(step, |count| Ok::<_, Infallible>(round(count)));
         passes.store(OVER, SeqCst);
         barrier.wait();
         seconds

@@ -1,4 +1,4 @@
-//! The operators that XNNPACK lacks or refuses, on pixels with their channels side by side.
+//! The operators that XNNPACK lacks or refuses, but for local response normalisation, on pixels with their channels side by side.
 //!
 //! Each works on whole runs of channels, so that the compiler vectorises the innermost loop, and
 //! spreads pixels over the pool. In every kernel each output pixel is written by one thread, and
@@ -6,10 +6,10 @@
 
 use super::arena::Pixels;
 use super::thread_pool::ThreadPool;
-use crate::graph::{AveragePool, Extent, LocalResponseNorm};
+use crate::graph::{AveragePool, Extent};
 
 /// Values that a thread takes at a time: enough to make a dispatch worth it.
-const TILE: usize = 16 * 1024;
+pub(super) const TILE: usize = 16 * 1024;
 
 /// Calls `kernel` with the channels of each pixel of `output` and the pixel's number.
 fn for_each_pixel(pool: &ThreadPool, output: Pixels, kernel: impl Fn(usize, &mut [f32]) + Sync) {
@@ -89,52 +89,4 @@ pub(super) fn average_with_padding(
         let scale = 1.0 / (height * width) as f32;
         sums.iter_mut().for_each(|sum| *sum *= scale);
     });
-}
-
-/// Local response normalisation.
-pub(super) fn local_response_norm(
-    pool: &ThreadPool,
-    norm: &LocalResponseNorm,
-    input: Pixels,
-    output: Pixels,
-) {
-    let channels = input.shape.channels;
-    let (before, after) = norm.reach();
-    let alpha = norm.alpha / norm.size as f32;
-    let tile = TILE / channels.max(1);
-    pool.for_each(input.shape.pixels(), tile, |pixels| {
-        // Squares with zeros on both sides: then the window's sum is that of shifted slices.
-        let mut squares = vec![0.0_f32; before + channels + after];
-        let mut scale = vec![0.0_f32; channels];
-        for pixel in pixels {
-            // SAFETY: no layer writes its input, and `pixel` is one of its pixels.
-            let values = unsafe { input.channels(pixel) };
-            // SAFETY: this thread alone was given `pixel`, and the plan keeps output from input.
-            let results = unsafe { output.channels_mut(pixel) };
-            squares[before..][..channels]
-                .iter_mut()
-                .zip(values)
-                .for_each(|(square, value)| *square = value * value);
-            scale.fill(0.0);
-            for shift in 0..norm.size {
-                scale.iter_mut().zip(&squares[shift..]).for_each(|(sum, square)| *sum += square);
-            }
-            scale.iter_mut().for_each(|sum| *sum = norm.bias + alpha * *sum);
-            divide_by_power(values, &scale, norm.beta, results);
-        }
-    });
-}
-
-/// `values / scale^beta`. A power is a function call, which does not vectorise; AlexNet's and
-/// GoogLeNet's ¾ is two square roots, which do: s^¾ = √s · √√s.
-fn divide_by_power(values: &[f32], scale: &[f32], beta: f32, results: &mut [f32]) {
-    let inputs = results.iter_mut().zip(values.iter().zip(scale));
-    if beta == 0.75 {
-        inputs.for_each(|(result, (value, scale))| {
-            let root = scale.sqrt();
-            *result = value / (root * root.sqrt());
-        });
-    } else {
-        inputs.for_each(|(result, (value, scale))| *result = value / scale.powf(beta));
-    }
 }

@@ -6,8 +6,7 @@
 //! the operator's own output range, and a concatenation mostly costs nothing, its inputs having
 //! been written in place.
 //!
-//! What XNNPACK lacks is in `kernels`: local response normalisation, and the few pools that it
-//! refuses. Turning the image from NCHW to NHWC and the result back is part of a run and of no
+//! What XNNPACK lacks is in `normalisation`, and the few pools that it refuses in `kernels`. Turning the image from NCHW to NHWC and the result back is part of a run and of no
 //! layer.
 //!
 //! Speed is that of the library's micro-kernels. On ARM the ones that matter are assembly, and with
@@ -23,6 +22,7 @@ mod ffi;
 #[cfg(target_arch = "x86_64")]
 mod implicit_gemm;
 mod kernels;
+mod normalisation;
 mod operator;
 mod quantised;
 mod thread_pool;
@@ -142,7 +142,7 @@ impl Xnnpack {
             #[cfg(target_arch = "x86_64")]
             Step::MatrixVector(product) => unsafe { product.run(pool) },
             Step::LocalResponseNorm { norm, input, output } => {
-                kernels::local_response_norm(pool, norm, *input, *output);
+                normalisation::local_response_norm(pool, norm, *input, *output);
             }
             Step::AverageWithPadding { pool: average, input, output } => {
                 kernels::average_with_padding(pool, average, *input, *output);
