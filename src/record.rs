@@ -152,7 +152,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     inventory.attach_bpf(Accounted::Tree(pid), watch(args.idle_states), marks.programs()?);
     let cpu_times = inventory.cpu_times();
     // The command may be another user's, and has to hear of signals that we are sent.
-    give_up_root(&args.out, &[Capability::CAP_KILL]);
+    give_up_root(&args.out, &[&[Capability::CAP_KILL][..], inventory.capabilities()].concat());
     match &watched {
         Watched::Command(held) => interrupt::install_for_command(held.pid())?,
         Watched::Process(_) => interrupt::install()?,

@@ -121,7 +121,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         let ourselves = Accounted::Tree(std::process::id());
         inventory.attach_bpf(ourselves, watch(args.idle_states), Vec::new());
     }
-    give_up_root(&args.out, &[]);
+    give_up_root(&args.out, inventory.capabilities());
     interrupt::install()?;
     tell_missing(&inventory);
     let clock = scene.clock();

@@ -9,6 +9,7 @@ use wattline_trace::{CounterRecord, Provenance, RailRecord};
 
 use crate::counter::CounterBlock;
 use crate::kernel::{CpuTimes, Kernel};
+use crate::privileges::Capability;
 use crate::sensor::RailSensor;
 use crate::sensor::chip::{self, Chip, Quantity};
 
@@ -66,6 +67,13 @@ impl Inventory {
     /// For the machine at hand alone: an emulated board's CPUs are not those of this kernel.
     pub fn attach_bpf(&mut self, target: Target, watch: Watch, others: Vec<Program>) {
         self.kernel = Kernel::attach(target, watch, others, &mut self.missing);
+    }
+
+    /// The capabilities that recording needs besides [`privileges::RECORDING`]; mostly none.
+    ///
+    /// [`privileges::RECORDING`]: crate::privileges::RECORDING
+    pub fn capabilities(&self) -> &'static [Capability] {
+        self.kernel.capabilities()
     }
 
     /// The CPU time of what [`Inventory::attach_bpf`] was given; `None` where it was refused.

@@ -8,6 +8,10 @@ use wattline_ebpf::{
 };
 
 use crate::inventory::Missing;
+use crate::privileges::Capability;
+
+/// Linux before this tells what a program cost only to who may load programs.
+const TELLS_EVERYONE: (u32, u32) = (5, 19);
 
 /// Programs that are attached; each may be absent.
 #[derive(Debug, Default)]
@@ -70,6 +74,20 @@ impl Kernel {
             meter: Meter::start(programs, missing),
         }
     }
+}
+
+impl Kernel {
+    /// What reading needs once everything is attached: for the most part nothing.
+    pub(crate) fn capabilities(&self) -> &'static [Capability] {
+        let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        if self.meter.is_some() && !tells_everyone(&release) { &[Capability::CAP_BPF] } else { &[] }
+    }
+}
+
+fn tells_everyone(release: &str) -> bool {
+    let mut numbers = release.split(|letter: char| !letter.is_ascii_digit()).map(str::parse::<u32>);
+    let version = (numbers.next(), numbers.next());
+    matches!(version, (Some(Ok(major)), Some(Ok(minor))) if (major, minor) >= TELLS_EVERYONE)
 }
 
 const WITHOUT_SCHED: &str =
@@ -143,4 +161,16 @@ impl Meter {
 pub(crate) fn support(roots: &wattline_board::Roots) -> Option<Support> {
     let (procfs, sysfs) = (roots.procfs.clone(), roots.sysfs.clone());
     procfs.join("stat").exists().then(|| Support::detect(&SupportRoots { procfs, sysfs }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_kernels_tell_only_the_privileged_what_programs_cost() {
+        let tells = ["5.18.99-x", "4.14.180", "5.19.0", "6.1.0-13-arm64", "what"];
+        assert_eq!(tells.map(tells_everyone), [false, false, true, true, false]);
+        assert!(Kernel::default().capabilities().is_empty(), "nothing is metered");
+    }
 }
