@@ -19,11 +19,13 @@ use wattline_board::Roots;
 use wattline_board::clock::{Clock, WallClock, attend};
 use wattline_board::description::Component;
 use wattline_ebpf::symbols::libraries;
-use wattline_ebpf::{MarkSettings, Marks, Sched, Scope, Target as Accounted};
+use wattline_ebpf::{MarkSettings, Marks, Scope, Target as Accounted};
 use wattline_trace::rows::EventKind;
 use wattline_trace::{BundleWriter, ComponentRecord, Name, Outcome, Provenance};
 
-use crate::recording::{self, EXIT_INTERRUPTED, adopt_only_rail, give_up_root, tell_missing};
+use crate::recording::{
+    self, EXIT_INTERRUPTED, adopt_only_rail, give_up_root, tell_missing, watch,
+};
 use crate::target::Target;
 use probes::Marked;
 use processes::{Family, is_alive};
@@ -74,6 +76,9 @@ pub(crate) struct Args {
     /// Idle time before and after the command, from which idle power is known, seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 1.0, value_parser = crate::run::seconds)]
     idle: f64,
+    /// Note idle states that CPUs enter and leave, too: thousands a second
+    #[arg(long)]
+    idle_states: bool,
     /// End after this long: the command is asked to (SIGTERM), a process is let go
     #[arg(long, value_name = "SECONDS")]
     duration: Option<f64>,
@@ -143,18 +148,19 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     };
     let pid = watched.pid();
     let marks = attach(&images, layers.as_ref(), pid, args.follow_children)?;
-    let sched = Sched::attach(Accounted::Tree(pid));
-    let inventory = Inventory::discover(&target.description, &Roots::machine());
+    let mut inventory = Inventory::discover(&target.description, &Roots::machine());
+    inventory.attach_bpf(Accounted::Tree(pid), watch(args.idle_states), marks.programs()?);
+    let cpu_times = inventory.cpu_times();
     // The command may be another user's, and has to hear of signals that we are sent.
-    give_up_root(&args.out, &[Capability::CAP_KILL]);
+    give_up_root(&args.out, &[&[Capability::CAP_KILL][..], inventory.capabilities()].concat());
     match &watched {
         Watched::Command(held) => interrupt::install_for_command(held.pid())?,
         Watched::Process(_) => interrupt::install()?,
     }
     tell_missing(&inventory);
-    let sched = sched.inspect_err(|error| {
-        eprintln!("wattline: {error}; an image counts as of the CPU that it began on");
-    });
+    if cpu_times.is_none() {
+        eprintln!("wattline: an image counts as of the CPU that it began on");
+    }
 
     let clock: Arc<dyn Clock> = Arc::new(WallClock);
     let attendance = attend(&clock);
@@ -181,7 +187,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     };
     let layer_marking = layers.as_ref().map_or(Marking::Probes, |layers| layers.marking);
     let nesting = Nesting::new(images.marking, layer_marking);
-    let mut session = Session::new(scene, marks, sched.ok(), nesting);
+    let mut session = Session::new(scene, marks, cpu_times, nesting);
 
     let watching = Watching { args, clock: &*clock, recorder: &recorder };
     let watched = watching.watch(watched, &mut session);

@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use wattline_agent::Inventory;
 use wattline_agent::privileges::{self, Capability};
 use wattline_board::clock::Clock;
+use wattline_ebpf::Watch;
 use wattline_trace::{BoardRecord, ClockRecord, Manifest, SCHEMA_VERSION};
 
 use crate::target::Target;
@@ -28,6 +29,11 @@ pub(crate) fn give_up_root(out: &Path, besides: &[Capability]) {
     if let Err(error) = privileges::drop_to(&keep) {
         eprintln!("wattline: {error}");
     }
+}
+
+/// What the kernel is asked to report of CPUs' clocks.
+pub(crate) fn watch(idle_states: bool) -> Watch {
+    if idle_states { Watch::FrequencyAndIdle } else { Watch::Frequency }
 }
 
 /// Says what recording goes without: capabilities, sensors, counters.

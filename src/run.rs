@@ -24,11 +24,12 @@ use wattline_board::Roots;
 use wattline_board::clock::{Clock, WallClock, attend};
 use wattline_board::description::Component;
 use wattline_board::emulated::EmulatedBoard;
+use wattline_ebpf::Target as Accounted;
 use wattline_inference::Model;
 use wattline_trace::rows::{EventKind, FrameRow, SpanRow, TruthRow};
 use wattline_trace::{BundleWriter, ClockKind, Outcome, Provenance};
 
-use crate::recording::{EXIT_INTERRUPTED, adopt_only_rail, give_up_root, tell_missing};
+use crate::recording::{EXIT_INTERRUPTED, adopt_only_rail, give_up_root, tell_missing, watch};
 use crate::target::Target;
 use crate::{coexecution, progress};
 pub(crate) use args::{Args, seconds};
@@ -114,8 +115,13 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         Scene::Machine(Arc::new(WallClock))
     };
     let attendance = attend(scene.clock());
-    let inventory = Inventory::discover(&target.description, &scene.roots());
-    give_up_root(&args.out, &[]);
+    let mut inventory = Inventory::discover(&target.description, &scene.roots());
+    if let Scene::Machine(_) = scene {
+        // Every thread of ours, the sampler's too: it is one process.
+        let ourselves = Accounted::Tree(std::process::id());
+        inventory.attach_bpf(ourselves, watch(args.idle_states), Vec::new());
+    }
+    give_up_root(&args.out, inventory.capabilities());
     interrupt::install()?;
     tell_missing(&inventory);
     let clock = scene.clock();

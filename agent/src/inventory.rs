@@ -4,9 +4,12 @@ use std::io;
 
 use wattline_board::description::{Counter, Description, Rail};
 use wattline_board::{RegisterSource, Roots};
+use wattline_ebpf::{Program, Target, Watch};
 use wattline_trace::{CounterRecord, Provenance, RailRecord};
 
 use crate::counter::CounterBlock;
+use crate::kernel::{CpuTimes, Kernel};
+use crate::privileges::Capability;
 use crate::sensor::RailSensor;
 use crate::sensor::chip::{self, Chip, Quantity};
 
@@ -16,6 +19,7 @@ pub struct Inventory {
     pub(crate) rails: Vec<RailSensor>,
     pub(crate) counters: Vec<CounterBlock>,
     pub(crate) roots: Roots,
+    pub(crate) kernel: Kernel,
     chips: Vec<Chip>,
     missing: Vec<Missing>,
 }
@@ -42,6 +46,7 @@ impl Inventory {
             rails: Vec::new(),
             counters: Vec::new(),
             roots: roots.clone(),
+            kernel: Kernel::default(),
             chips: chip::find_all(roots),
             missing: Vec::new(),
         };
@@ -52,6 +57,28 @@ impl Inventory {
         }
         description.counters.iter().for_each(|counter| inventory.open_counter(counter));
         inventory
+    }
+
+    /// Has the kernel account the CPU time of `target`, report what `watch` asks for, and meter its
+    /// own programs and those in `others`. Call it before capabilities are given up; what is
+    /// recorded needs none afterwards. What is refused is in [`Inventory::missing`], and recorded as
+    /// well as it can be without.
+    ///
+    /// For the machine at hand alone: an emulated board's CPUs are not those of this kernel.
+    pub fn attach_bpf(&mut self, target: Target, watch: Watch, others: Vec<Program>) {
+        self.kernel = Kernel::attach(target, watch, others, &mut self.missing);
+    }
+
+    /// The capabilities that recording needs besides [`privileges::RECORDING`]; mostly none.
+    ///
+    /// [`privileges::RECORDING`]: crate::privileges::RECORDING
+    pub fn capabilities(&self) -> &'static [Capability] {
+        self.kernel.capabilities()
+    }
+
+    /// The CPU time of what [`Inventory::attach_bpf`] was given; `None` where it was refused.
+    pub fn cpu_times(&self) -> Option<CpuTimes> {
+        self.kernel.cpu_times.clone()
     }
 
     /// What could not be had.

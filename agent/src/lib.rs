@@ -22,6 +22,7 @@
 //! ```
 //!
 //! * [`Inventory`] finds and opens what a board's description names.
+//! * [`Inventory::attach_bpf`] has the kernel account CPU time and report changes of frequency.
 //! * [`Recorder`] samples it on a clock, wall or virtual, and writes rows.
 //! * [`probe`] says what there is and what is missing, with what to do about it.
 //! * [`launch`] starts a command and holds it until it is watched; [`watch`] makes spans of what
@@ -36,6 +37,7 @@ mod counter;
 mod fault;
 pub mod interrupt;
 mod inventory;
+mod kernel;
 pub mod launch;
 pub mod privileges;
 pub mod probe;
@@ -46,4 +48,5 @@ mod setting;
 pub mod watch;
 
 pub use inventory::{Inventory, Missing};
+pub use kernel::CpuTimes;
 pub use recorder::{AgentReport, RailRate, Recorder, Settings, StartError};

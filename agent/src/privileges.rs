@@ -30,6 +30,7 @@ const PURPOSES: &[(Capability, &str)] = &[
     (Capability::CAP_SYS_RAWIO, "map counter registers from /dev/mem"),
     (Capability::CAP_PERFMON, "read system-wide perf counters and attach BPF programs"),
     (Capability::CAP_BPF, "load BPF programs"),
+    (Capability::CAP_SYS_ADMIN, "say what BPF programs cost"),
 ];
 
 /// Capabilities could not be given up.

@@ -7,10 +7,12 @@ use serde::Serialize;
 use wattline_board::Roots;
 use wattline_board::clock::{Clock, WallClock};
 use wattline_board::description::{CounterKind, Description};
+use wattline_ebpf::{Finding, Support};
 
 use crate::attribute::Attribute;
 use crate::counter::CounterBlock;
 use crate::inventory::{Inventory, Missing};
+use crate::kernel;
 use crate::privileges::{self, Need};
 use crate::sensor::RailSensor;
 use crate::sensor::chip::{Channel, Chip, Quantity};
@@ -39,6 +41,8 @@ pub struct Probe {
     pub cpufreq: Vec<FrequencyPolicy>,
     /// Capabilities the agent could use.
     pub privileges: Vec<Need>,
+    /// What the kernel offers BPF programs; absent of an emulated board, which has no kernel.
+    pub bpf: Option<Support>,
     /// What could not be had, with advice.
     pub missing: Vec<Missing>,
 }
@@ -158,6 +162,8 @@ impl Probe {
         let mut missing = inventory.missing().to_vec();
         missing.extend(closed_counters(&inventory.counters));
         missing.extend(nothing_at_all(&inventory, description));
+        let bpf = kernel::support(roots);
+        missing.extend(bpf.iter().flat_map(|bpf| &bpf.findings).filter_map(lacking));
         Probe {
             board: Board {
                 name: description.name.clone(),
@@ -172,6 +178,7 @@ impl Probe {
             powercap: machine::power_domains(&roots.sysfs),
             cpufreq: machine::frequency_policies(&roots.sysfs),
             privileges: privileges::needs(),
+            bpf,
             missing,
         }
     }
@@ -259,6 +266,12 @@ fn closed_counters(counters: &[CounterBlock]) -> impl Iterator<Item = Missing> {
             .to_owned(),
         advice: "boot a firmware that sets bit 0 of that register".to_owned(),
     })
+}
+
+fn lacking(finding: &Finding) -> Option<Missing> {
+    let advice = finding.advice.filter(|_| !finding.good)?.to_owned();
+    let why = finding.finding.trim_end_matches('.').to_owned();
+    Some(Missing { what: format!("BPF, {}", finding.what), why, advice })
 }
 
 /// A machine with no sensor at all is told so plainly.

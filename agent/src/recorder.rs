@@ -1,6 +1,8 @@
 //! A recording: sampler and writer at work on one bundle.
 
 mod cpus;
+mod frequencies;
+mod kernel_events;
 mod report;
 mod settings;
 mod writer;
@@ -16,6 +18,7 @@ use wattline_trace::{
 
 use crate::counter::{ActiveBlock, CounterBlock};
 use crate::inventory::{self, Inventory};
+use crate::sampler::cpu_channel::CpuChannel;
 use crate::sampler::queue::{Queue, WhenFull};
 use crate::sampler::{Pace, Sampled, Sampler};
 use crate::sensor::RailSensor;
@@ -62,7 +65,8 @@ impl Recorder {
         settings.check()?;
         let events = bundle.table::<EventRow>()?;
         let mut notes = Vec::new();
-        let Inventory { rails, counters, roots, .. } = inventory;
+        let Inventory { rails, counters, roots, kernel, .. } = inventory;
+        let cpu_times = kernel.cpu_times.clone();
         let mut rails = settle(rails, settings.update_interval_ms, &**clock, &mut notes);
         let virtual_clock = clock.kind() == ClockKind::Virtual;
         if virtual_clock {
@@ -91,7 +95,8 @@ impl Recorder {
 
         let when_full = if virtual_clock { WhenFull::Wait } else { WhenFull::Drop };
         let queue = Arc::new(Queue::new(settings.queue_capacity, when_full));
-        let writer = Writer::new(Arc::clone(&queue), rail_labels, counting.ports, bundle, &roots)?;
+        let writer =
+            Writer::new(Arc::clone(&queue), rail_labels, counting.ports, bundle, &roots, kernel)?;
         let pace = Pace {
             rate_hz: settings.rate_hz,
             counter_rate_hz: settings.counter_rate_hz(),
@@ -101,7 +106,8 @@ impl Recorder {
             lock_memory: settings.lock_memory && !virtual_clock,
         };
         let shared = (Arc::clone(clock), Arc::clone(&queue));
-        let sampler = Sampler::new(shared.0, shared.1, channels, counting.blocks, pace);
+        let cpus = cpu_times.map(CpuChannel::new);
+        let sampler = Sampler::new(shared.0, shared.1, channels, counting.blocks, cpus, pace);
 
         let mut recorder = Recorder {
             clock: Arc::clone(clock),
@@ -158,6 +164,11 @@ impl Recorder {
         }
     }
 
+    /// Counts marks that were lost, which someone else drains, as lost by BPF programs.
+    pub fn count_lost_marks(&self, lost: u64) {
+        self.queue.count_lost_marks(lost);
+    }
+
     /// Why no more is written, if so (a full disk). Sampling has stopped then, and whoever runs
     /// the work should stop it too; what was written before is whole.
     pub fn failure(&self) -> Option<&WriteError> {
@@ -203,6 +214,9 @@ impl Recorder {
             overruns: tally.overruns,
             lateness_p50_ns: tally.lateness_p50_ns,
             lateness_p99_ns: tally.lateness_p99_ns,
+            bpf_ns: written.bpf.map(|cost| cost.run_ns),
+            bpf_runs: written.bpf.map(|cost| cost.runs),
+            bpf_drops: written.bpf_drops,
             rails: rates.collect(),
         }
     }

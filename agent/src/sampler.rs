@@ -2,6 +2,7 @@
 //! allocates nothing.
 
 mod cadence;
+pub(crate) mod cpu_channel;
 mod lateness;
 pub(crate) mod queue;
 mod realtime;
@@ -18,6 +19,7 @@ use crate::counter::ActiveBlock;
 use crate::fault::Verdict;
 use crate::sensor::channel::{Look, RailChannel};
 use cadence::Cadence;
+use cpu_channel::CpuChannel;
 use lateness::Lateness;
 use queue::{Notice, Queue, Reading, Tally};
 
@@ -33,7 +35,7 @@ const STACK: usize = 256 << 10;
 /// How the sampler's thread runs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pace {
-    /// Readings of each rail a second.
+    /// Readings of each rail, and of the CPUs' accounts, a second.
     pub(crate) rate_hz: f64,
     /// Readings of each counter a second.
     pub(crate) counter_rate_hz: f64,
@@ -50,10 +52,12 @@ pub(crate) struct Sampler {
     queue: Arc<Queue>,
     rails: Vec<RailChannel>,
     blocks: Vec<ActiveBlock>,
+    cpus: Option<CpuChannel>,
     /// Fresh readings of each rail.
     fresh: Vec<u64>,
     rails_due: Cadence,
     blocks_due: Cadence,
+    cpus_due: Cadence,
     tally_due: Cadence,
     lateness: Lateness,
     tally: Tally,
@@ -83,6 +87,7 @@ impl Sampler {
         queue: Arc<Queue>,
         rails: Vec<RailChannel>,
         blocks: Vec<ActiveBlock>,
+        cpus: Option<CpuChannel>,
         pace: Pace,
     ) -> Self {
         let now_ns = clock.now_ns();
@@ -92,8 +97,10 @@ impl Sampler {
             fresh: vec![0; rails.len()],
             rails,
             blocks,
+            cpus,
             rails_due: Cadence::new(now_ns, pace.rate_hz),
             blocks_due: Cadence::new(now_ns, pace.counter_rate_hz),
+            cpus_due: Cadence::new(now_ns, pace.rate_hz),
             tally_due: Cadence::new(now_ns, TALLY_HZ),
             lateness: Lateness::new(),
             tally: Tally { t_ns: now_ns, ..Tally::default() },
@@ -141,7 +148,8 @@ impl Sampler {
     fn next_reading_ns(&self) -> Option<u64> {
         let rails = self.has_live_rails().then(|| self.rails_due.deadline_ns());
         let blocks = (!self.blocks.is_empty()).then(|| self.blocks_due.deadline_ns());
-        rails.into_iter().chain(blocks).min()
+        let cpus = self.cpus.as_ref().map(|_| self.cpus_due.deadline_ns());
+        rails.into_iter().chain(blocks).chain(cpus).min()
     }
 
     /// Sleeps until something is due, or it is time to stop.
@@ -165,6 +173,7 @@ impl Sampler {
         let now_ns = self.clock.now_ns();
         let rails = self.rails_due.take(now_ns).or(everything.then_some(0));
         let blocks = self.blocks_due.take(now_ns).or(everything.then_some(0));
+        let cpus = self.cpus_due.take(now_ns).or(everything.then_some(0));
         let rails = rails.filter(|_| self.has_live_rails());
         let blocks = blocks.filter(|_| !self.blocks.is_empty());
         if rails.is_some() {
@@ -173,9 +182,14 @@ impl Sampler {
         if blocks.is_some() {
             self.read_blocks();
         }
-        self.tally.ticks += u64::from(rails.is_some() || blocks.is_some());
-        // Of one rate, both miss the same deadlines.
-        self.tally.overruns += rails.unwrap_or(0).max(blocks.unwrap_or(0));
+        let cpus = cpus.filter(|_| self.cpus.is_some());
+        if cpus.is_some() {
+            self.read_cpus();
+        }
+        let due = [rails, blocks, cpus];
+        self.tally.ticks += u64::from(due.iter().any(Option::is_some));
+        // Of one rate, all miss the same deadlines.
+        self.tally.overruns += due.into_iter().flatten().max().unwrap_or(0);
         if self.tally_due.take(now_ns).is_some() {
             self.give_account();
         }
@@ -215,6 +229,12 @@ impl Sampler {
             });
             first += ports;
             self.tally.samples += u64::from(ports);
+        }
+    }
+
+    fn read_cpus(&mut self) {
+        if let Some(cpus) = &mut self.cpus {
+            cpus.read(|reading| self.queue.reading(Reading::Cpu(reading)));
         }
     }
 

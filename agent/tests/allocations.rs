@@ -10,6 +10,8 @@ use std::time::Duration;
 use fake::{FakeBoard, Updater, exynos5422};
 use wattline_agent::{Inventory, Recorder, Settings};
 use wattline_board::clock::{Clock, WallClock, attend};
+use wattline_ebpf::{Support, SupportRoots, Target, Watch};
+use wattline_trace::rows::CpuRow;
 
 static BY_THE_SAMPLER: AtomicU64 = AtomicU64::new(0);
 
@@ -42,7 +44,15 @@ fn no_allocation_a_sample() {
     let board = FakeBoard::exynos();
     let updater = Updater::start(&board, Duration::from_millis(1));
     let bundle = board.bundle();
-    let inventory = Inventory::discover(&exynos5422(), &board.roots);
+    let mut inventory = Inventory::discover(&exynos5422(), &board.roots);
+    // The CPUs' accounts are sampled too, where the kernel gives them.
+    inventory.attach_bpf(Target::Tree(std::process::id()), Watch::FrequencyAndIdle, Vec::new());
+    let accounted = inventory.cpu_times().is_some();
+    let works = Support::detect(&SupportRoots::default()).works();
+    assert_eq!(accounted, works, "{:?}", inventory.missing());
+    if !accounted {
+        eprintln!("without BPF: the sampler reads no account of CPUs here");
+    }
     let clock: Arc<dyn Clock> = Arc::new(WallClock);
     let settings = Settings { rate_hz: 1000.0, ..Settings::default() };
     let recorder = Recorder::start(inventory, &clock, &bundle, &settings).unwrap();
@@ -58,4 +68,7 @@ fn no_allocation_a_sample() {
     drop(updater);
     assert!(report.ticks > 1000, "{report}");
     assert_eq!(after - before, 0, "{report}");
+    drop(bundle);
+    let accounts = board.rows::<CpuRow>();
+    assert_eq!(accounts.iter().any(|row| row.target_busy_ns > Some(0)), accounted, "{report}");
 }

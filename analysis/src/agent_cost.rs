@@ -35,7 +35,11 @@ pub(crate) fn read_agent_cost(
                 });
             }
             let mut counts = cumulative(before).into_iter().zip(cumulative(&now));
-            if let Some(((series, before), (_, now))) = counts.find(|(old, new)| new.1 < old.1) {
+            let fell = counts.find_map(|((series, before), (_, now))| {
+                let (before, now) = (before?, now?);
+                (now < before).then_some((series, before, now))
+            });
+            if let Some((series, before, now)) = fell {
                 let (path, series) = (path.to_owned(), series.to_owned());
                 return Err(AnalysisError::Count { path, row, series, before, now });
             }
@@ -65,16 +69,25 @@ pub(crate) fn read_agent_cost(
         repeats: last.repeats,
         drops: last.drops,
         overruns: last.overruns,
+        bpf_percent: first
+            .bpf_ns
+            .zip(last.bpf_ns)
+            .map(|(first, last)| 100.0 * 1e-9 * rate(first, last)),
+        bpf_runs: last.bpf_runs,
+        bpf_drops: last.bpf_drops,
     }))
 }
 
-fn cumulative(row: &AgentRow) -> [(&'static str, u64); 6] {
+fn cumulative(row: &AgentRow) -> [(&'static str, Option<u64>); 9] {
     [
-        ("cpu_ns", row.cpu_ns),
-        ("ticks", row.ticks),
-        ("samples", row.samples),
-        ("repeats", row.repeats),
-        ("drops", row.drops),
-        ("overruns", row.overruns),
+        ("cpu_ns", Some(row.cpu_ns)),
+        ("ticks", Some(row.ticks)),
+        ("samples", Some(row.samples)),
+        ("repeats", Some(row.repeats)),
+        ("drops", Some(row.drops)),
+        ("overruns", Some(row.overruns)),
+        ("bpf_ns", row.bpf_ns),
+        ("bpf_runs", row.bpf_runs),
+        ("bpf_drops", row.bpf_drops),
     ]
 }

@@ -238,9 +238,14 @@ fn section(text: &mut String, title: &str, lines: Vec<String>) {
 
 fn cost(agent: &AgentCost) -> String {
     let whose = if agent.virtual_clock { " (virtual clock: the emulated board's too)" } else { "" };
+    let bpf = agent.bpf_percent.zip(agent.bpf_runs).map_or(String::new(), |(percent, runs)| {
+        format!(", BPF {percent:.2} % of one core in {runs} runs")
+    });
+    let lost =
+        agent.bpf_drops.map_or(String::new(), |drops| format!(", {drops} BPF events dropped"));
     format!(
         "{:.1} % of one core{whose} over {:.1} s, {:.1} MB resident, sampling at {:.1} Hz, {:.1} \
-         fresh readings/s, p99 lateness {:.0} µs, {} repeats, {} drops, {} overruns",
+         fresh readings/s, p99 lateness {:.0} µs, {} repeats, {} drops, {} overruns{bpf}{lost}",
         agent.cpu_percent,
         agent.seconds,
         agent.resident_mb,

@@ -359,6 +359,13 @@ pub struct AgentCost {
     pub drops: u64,
     /// Deadlines missed by a whole period or more.
     pub overruns: u64,
+    /// Time our BPF programs ran, on all CPUs, in percent of one core; not part of `cpu_percent`.
+    /// `None` where there are none or the kernel did not tell.
+    pub bpf_percent: Option<f64>,
+    /// How often they ran.
+    pub bpf_runs: Option<u64>,
+    /// Events they lost because a ring buffer was full.
+    pub bpf_drops: Option<u64>,
 }
 
 fn text<S: Serializer>(name: &Name, serializer: S) -> Result<S::Ok, S::Error> {

@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use wattline_agent::Recorder;
 use wattline_agent::watch::{Attribution, ImageSpan, Mark, Nesting, Unmatched};
-use wattline_ebpf::{CpuTime, Marks, Moment, Sched};
+use wattline_agent::{CpuTimes, Recorder};
+use wattline_ebpf::{CpuTime, Marks, Moment};
 use wattline_trace::rows::{EventKind, SpanKind, SpanRow};
 use wattline_trace::{Name, TableWriter, WriteError};
 
@@ -58,7 +58,7 @@ pub(super) struct Account {
 pub(super) struct Session<'a> {
     scene: Scene<'a>,
     marks: Marks,
-    sched: Option<Sched>,
+    cpu_times: Option<CpuTimes>,
     times: Vec<CpuTime>,
     nesting: Nesting,
     attribution: Attribution,
@@ -76,16 +76,16 @@ impl<'a> Session<'a> {
     pub(super) fn new(
         scene: Scene<'a>,
         marks: Marks,
-        sched: Option<Sched>,
+        cpu_times: Option<CpuTimes>,
         nesting: Nesting,
     ) -> Self {
         let cpus: Vec<&[u32]> = scene.components.iter().map(|(_, cpus)| &cpus[..]).collect();
         let attribution = Attribution::new(&cpus);
-        let times = vec![CpuTime::default(); sched.as_ref().map_or(0, Sched::cpus)];
+        let times = vec![CpuTime::default(); cpu_times.as_ref().map_or(0, CpuTimes::cpus)];
         Session {
             scene,
             marks,
-            sched,
+            cpu_times,
             times,
             nesting,
             attribution,
@@ -104,8 +104,8 @@ impl<'a> Session<'a> {
             family.look();
         }
         self.drain();
-        if let Some(sched) = &mut self.sched {
-            let t_ns = sched.read(&mut self.times);
+        if let Some(cpu_times) = &self.cpu_times {
+            let t_ns = cpu_times.read(&mut self.times);
             self.attribution.account(t_ns, self.times.iter().map(|it| it.target_ns).collect());
         }
         let lost = self.marks.dropped() - self.account.dropped;
@@ -115,9 +115,10 @@ impl<'a> Session<'a> {
             self.whole.extend(self.nesting.forget_open());
             let detail = format!("{lost} marks lost: they came faster than they were drained");
             self.scene.recorder.note(EventKind::Drop, "marks", &detail);
+            self.scene.recorder.count_lost_marks(lost);
         }
         self.take_until(now_ns.saturating_sub(DISORDER_NS));
-        let known_ns = match self.sched {
+        let known_ns = match self.cpu_times {
             Some(_) => self.attribution.known_until_ns().unwrap_or(0),
             None => u64::MAX,
         };

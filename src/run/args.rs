@@ -81,6 +81,9 @@ pub(crate) struct Args {
     /// Seed of weights, synthetic images and emulated noise
     #[arg(long, default_value_t = 1)]
     pub(super) seed: u64,
+    /// Note idle states that CPUs enter and leave, too: thousands a second
+    #[arg(long)]
+    pub(super) idle_states: bool,
     /// Readings of each rail and counter a second
     #[arg(long, value_name = "HZ", default_value_t = 450.0)]
     pub(super) rate: f64,

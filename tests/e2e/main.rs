@@ -20,6 +20,7 @@ mod disk;
 mod host;
 mod images;
 mod interruption;
+mod kernel;
 mod networks;
 mod npu;
 mod out_directory;

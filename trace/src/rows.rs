@@ -41,17 +41,20 @@ row! {
 }
 
 row! {
-    /// How busy a CPU was, cumulative since the recorder started.
+    /// How busy a CPU was, cumulative since the recorder started. Where BPF programs account it:
+    /// each sampling period, by the scheduler's own switches; else once a second, by `/proc/stat`.
     CpuRow in "cpu.csv" {
         /// When this was read.
         t_ns: u64,
         /// The CPU's number.
         cpu: u32,
-        /// Time the target (the recorded program) ran on it; empty where nothing accounts it.
+        /// Time the target ran on it; empty where nothing accounts it. The target is the recorded
+        /// program and what it starts; of a run by wattline itself, wattline, whose sampling
+        /// (`cpu_ns` of `agent.csv`) is part of it.
         target_busy_ns: Option<u64>,
         /// Time anything ran on it.
         busy_ns: u64,
-        /// Its frequency then; empty where the machine does not say.
+        /// Its frequency, as last reported or read by then; empty where the machine does not say.
         freq_khz: Option<u32>,
     }
 }
@@ -144,7 +147,7 @@ row! {
 words! {
     /// What happened.
     EventKind {
-        /// A CPU, GPU or memory frequency changed.
+        /// A CPU, GPU or memory frequency changed, or a CPU entered or left an idle state.
         Frequency = "frequency",
         /// Samples were lost because a queue was full.
         Drop = "drop",
@@ -207,6 +210,13 @@ row! {
         lateness_p50_ns: u64,
         /// 99th percentile of the lateness.
         lateness_p99_ns: u64,
+        /// Time our BPF programs ran, on all CPUs; not part of `cpu_ns`. Empty where there are
+        /// none, or the kernel does not tell.
+        bpf_ns: Option<u64>,
+        /// How often they ran; empty as `bpf_ns` is.
+        bpf_runs: Option<u64>,
+        /// Events they lost because a ring buffer was full; empty where there is none.
+        bpf_drops: Option<u64>,
     }
 }
 

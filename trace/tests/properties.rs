@@ -84,8 +84,10 @@ prop_compose! {
 }
 prop_compose! {
     fn agent()(t_ns: u64, cpu_ns: u64, resident_bytes: u64, ticks: u64, samples: u64, repeats: u64, drops: u64,
-               overruns: u64, lateness_p50_ns: u64, lateness_p99_ns: u64) -> AgentRow {
-        AgentRow { t_ns, cpu_ns, resident_bytes, ticks, samples, repeats, drops, overruns, lateness_p50_ns, lateness_p99_ns }
+               overruns: u64, lateness_p50_ns: u64, lateness_p99_ns: u64, bpf_ns: Option<u64>, bpf_runs: Option<u64>,
+               bpf_drops: Option<u64>) -> AgentRow {
+        AgentRow { t_ns, cpu_ns, resident_bytes, ticks, samples, repeats, drops, overruns, lateness_p50_ns, lateness_p99_ns,
+                   bpf_ns, bpf_runs, bpf_drops }
     }
 }
 prop_compose! {

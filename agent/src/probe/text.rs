@@ -45,6 +45,7 @@ impl fmt::Display for Probe {
         table(f, "perf PMUs of memory traffic", &self.pmu_rows())?;
         table(f, "RAPL domains", &self.powercap_rows())?;
         table(f, "CPU frequencies", &self.cpufreq_rows())?;
+        table(f, "BPF programs", &self.bpf_rows())?;
         table(f, "privileges", &self.privilege_rows())?;
         if !self.missing.is_empty() {
             writeln!(f, "missing")?;
@@ -114,6 +115,19 @@ impl Probe {
             ]
         };
         self.cpufreq.iter().map(row).collect()
+    }
+
+    fn bpf_rows(&self) -> Vec<Vec<String>> {
+        let findings = self.bpf.iter().flat_map(|bpf| &bpf.findings);
+        let row = |finding: &wattline_ebpf::Finding| {
+            let state = match (finding.good, finding.essential) {
+                (true, _) => "yes",
+                (false, true) => "no",
+                (false, false) => "note",
+            };
+            vec![state.into(), finding.what.into(), finding.finding.clone()]
+        };
+        findings.map(row).collect()
     }
 
     fn privilege_rows(&self) -> Vec<Vec<String>> {

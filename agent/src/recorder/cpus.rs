@@ -1,8 +1,7 @@
-//! How busy each CPU was and how fast it ran. [proc(5), /proc/stat; cpufreq's scaling_cur_freq]
+//! How busy each CPU was, where no BPF program accounts it. [proc(5), /proc/stat]
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{Read, Seek};
-use std::path::PathBuf;
 
 use nix::unistd::{SysconfVar, sysconf};
 use wattline_board::Roots;
@@ -14,7 +13,6 @@ use wattline_board::Roots;
 #[derive(Debug)]
 pub(super) struct Cpus {
     stat: File,
-    sysfs: PathBuf,
     ns_per_tick: u64,
     text: String,
     /// Busy ticks of each CPU when it was first seen.
@@ -27,7 +25,6 @@ pub(super) struct CpuAccount {
     pub(super) cpu: u32,
     /// Since the start.
     pub(super) busy_ns: u64,
-    pub(super) freq_khz: Option<u32>,
 }
 
 impl Cpus {
@@ -37,7 +34,6 @@ impl Cpus {
         let ticks_per_s = sysconf(SysconfVar::CLK_TCK).ok().flatten().unwrap_or(100).max(1);
         let mut cpus = Cpus {
             stat,
-            sysfs: roots.sysfs.clone(),
             ns_per_tick: 1_000_000_000 / ticks_per_s as u64,
             text: String::new(),
             baseline: Vec::new(),
@@ -62,14 +58,9 @@ impl Cpus {
                 }
             };
             let busy_ns = busy.saturating_sub(first).saturating_mul(self.ns_per_tick);
-            accounts.push(CpuAccount { cpu, busy_ns, freq_khz: self.frequency_khz(cpu) });
+            accounts.push(CpuAccount { cpu, busy_ns });
         }
         accounts
-    }
-
-    fn frequency_khz(&self, cpu: u32) -> Option<u32> {
-        let file = format!("devices/system/cpu/cpu{cpu}/cpufreq/scaling_cur_freq");
-        fs::read_to_string(self.sysfs.join(file)).ok()?.trim().parse().ok()
     }
 }
 
@@ -89,6 +80,8 @@ fn busy_ticks(line: &str) -> Option<(u32, u64)> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -103,14 +96,11 @@ mod tests {
         let stat = directory.path().join("stat");
         fs::write(&stat, "cpu  9 9 9 9 9 9 9 0 0 0\ncpu0 10 1 2 500 3 4 5 0 0 0\nintr 7\n")
             .unwrap();
-        let frequency = directory.path().join("sys/devices/system/cpu/cpu4/cpufreq");
-        fs::create_dir_all(&frequency).unwrap();
-        fs::write(frequency.join("scaling_cur_freq"), "2000000\n").unwrap();
         let mut cpus = Cpus::open(&roots).unwrap();
         cpus.ns_per_tick = 10_000_000;
         fs::write(&stat, "cpu0 12 1 2 900 3 4 5 0 0 0\ncpu4 50 0 0 0 0 0 0 0\ncpu5 x\n").unwrap();
-        let account = |cpu, busy_ns, freq_khz| CpuAccount { cpu, busy_ns, freq_khz };
-        let expected = [account(0, 20_000_000, None), account(4, 0, Some(2_000_000))];
+        let account = |cpu, busy_ns| CpuAccount { cpu, busy_ns };
+        let expected = [account(0, 20_000_000), account(4, 0)];
         assert_eq!(cpus.read(), expected);
     }
 }

@@ -14,6 +14,7 @@ pub struct AgentReport {
     /// Sampling instants.
     pub ticks: u64,
     /// Fresh readings of rails and readings of ports: rows written, and [`AgentReport::drops`].
+    /// Accounts of CPUs are not among them.
     pub samples: u64,
     /// Readings left out because they repeated a conversion.
     pub repeats: u64,
@@ -25,6 +26,13 @@ pub struct AgentReport {
     pub lateness_p50_ns: u64,
     /// Its 99th percentile.
     pub lateness_p99_ns: u64,
+    /// Time our BPF programs ran, on all CPUs, nanoseconds; not part of [`AgentReport::cpu_ns`].
+    /// `None` where there are none, or the kernel does not tell.
+    pub bpf_ns: Option<u64>,
+    /// How often they ran.
+    pub bpf_runs: Option<u64>,
+    /// Events they lost because a ring buffer was full.
+    pub bpf_drops: Option<u64>,
     /// Fresh readings of each rail a second.
     pub rails: Vec<RailRate>,
 }
@@ -63,6 +71,11 @@ impl fmt::Display for AgentReport {
             }
         }
         let (repeats, drops, overruns) = (self.repeats, self.drops, self.overruns);
-        write!(f, ", {repeats} repeats, {drops} drops, {overruns} overruns")
+        write!(f, ", {repeats} repeats, {drops} drops, {overruns} overruns")?;
+        if let Some((ns, runs)) = self.bpf_ns.zip(self.bpf_runs).filter(|_| self.seconds > 0.0) {
+            let percent = ns as f64 / 1e9 / self.seconds * 100.0;
+            write!(f, ", BPF {percent:.2} % of one core in {runs} runs")?;
+        }
+        self.bpf_drops.map_or(Ok(()), |drops| write!(f, ", {drops} BPF events dropped"))
     }
 }

@@ -9,8 +9,12 @@ use wattline_board::Roots;
 use wattline_trace::rows::{AgentRow, CpuRow, EventKind, EventRow, PowerRow, TrafficRow};
 use wattline_trace::{BundleWriter, Name, TableWriter, WriteError};
 
-use super::cpus::Cpus;
+use super::cpus::{CpuAccount, Cpus};
+use super::frequencies::Frequencies;
+use super::kernel_events::KernelEvents;
 use crate::fault::{Fault, MOST_FAILURES, ReadFault, Verdict};
+use crate::kernel::{BpfCost, Kernel, Meter};
+use crate::sampler::cpu_channel::CpuReading;
 use crate::sampler::queue::{Notice, Queue, Reading, Tally};
 use crate::sampler::thread_cpu_ns;
 
@@ -44,7 +48,13 @@ pub(super) struct Writer {
     events: TableWriter<EventRow>,
     agent: TableWriter<AgentRow>,
     cpu: TableWriter<CpuRow>,
+    /// `/proc/stat`; `None` of an emulated board.
     cpus: Option<Cpus>,
+    /// Whether BPF programs account the CPUs: then `cpus` says only which there are.
+    accounted: bool,
+    frequencies: Frequencies,
+    kernel_events: KernelEvents,
+    meter: Option<Meter>,
     /// The last account that was written.
     last: Tally,
 }
@@ -54,6 +64,8 @@ pub(super) struct Writer {
 pub(super) struct Written {
     pub(super) cpu_ns: u64,
     pub(super) resident_bytes: u64,
+    pub(super) bpf: Option<BpfCost>,
+    pub(super) bpf_drops: Option<u64>,
 }
 
 impl Writer {
@@ -63,7 +75,15 @@ impl Writer {
         ports: Vec<PortLabel>,
         bundle: &BundleWriter,
         roots: &Roots,
+        kernel: Kernel,
     ) -> Result<Self, WriteError> {
+        let Kernel { cpu_times, frequency, meter } = kernel;
+        let mut cpus = Cpus::open(roots);
+        let mut frequencies = Frequencies::new(roots.sysfs.clone());
+        for account in cpus.as_mut().map(Cpus::read).unwrap_or_default() {
+            // As ever: what holds at the first account is known before it is read.
+            frequencies.sample(0, account.cpu);
+        }
         Ok(Writer {
             queue,
             rails,
@@ -73,7 +93,11 @@ impl Writer {
             events: bundle.table()?,
             agent: bundle.table()?,
             cpu: bundle.table()?,
-            cpus: Cpus::open(roots),
+            cpus,
+            accounted: cpu_times.is_some(),
+            frequencies,
+            kernel_events: KernelEvents::new(frequency, bundle.table()?),
+            meter,
             last: Tally::default(),
         })
     }
@@ -93,15 +117,25 @@ impl Writer {
             }
             std::thread::park_timeout(DRAIN_PERIOD);
         }
-        Written { cpu_ns: thread_cpu_ns(), resident_bytes: resident_bytes() }
+        Written {
+            cpu_ns: thread_cpu_ns(),
+            resident_bytes: resident_bytes(),
+            bpf: self.meter.as_mut().and_then(Meter::cost),
+            bpf_drops: self.bpf_drops(),
+        }
     }
 
     /// Writes all that waits. After a failure it only empties the queues, so that a sampler
     /// waiting for room can end.
     fn drain(&mut self) {
+        if self.queue.failure().is_none() {
+            let written = self.kernel_events.drain(&mut self.frequencies);
+            self.keep(written);
+        }
         while let Some(reading) = self.queue.take_reading() {
             if self.queue.failure().is_none() {
-                self.keep(self.write_reading(reading));
+                let written = self.write_reading(reading);
+                self.keep(written);
             }
         }
         while let Some(notice) = self.queue.take_notice() {
@@ -118,7 +152,7 @@ impl Writer {
         }
     }
 
-    fn write_reading(&self, reading: Reading) -> Result<(), WriteError> {
+    fn write_reading(&mut self, reading: Reading) -> Result<(), WriteError> {
         match reading {
             Reading::Rail(rail, reading) => {
                 let label = &self.rails[usize::from(rail)];
@@ -135,6 +169,12 @@ impl Writer {
                 let label = &self.ports[usize::from(port)];
                 let (source, port) = (label.source.clone(), label.port.clone());
                 self.traffic.write(&TrafficRow { t_ns, source, port, read_bytes, write_bytes })
+            }
+            Reading::Cpu(CpuReading { t_ns, cpu, target_ns, busy_ns }) => {
+                let cpu = u32::from(cpu);
+                let freq_khz = self.frequencies.at(t_ns, cpu);
+                let target_busy_ns = Some(target_ns);
+                self.cpu.write(&CpuRow { t_ns, cpu, target_busy_ns, busy_ns, freq_khz })
             }
         }
     }
@@ -195,6 +235,7 @@ impl Writer {
             let detail = "readings lost: the writer did not keep up";
             self.event(t_ns, EventKind::Drop, "sampler", detail, lost)?;
         }
+        let bpf = self.meter.as_mut().and_then(Meter::cost);
         self.agent.write(&AgentRow {
             t_ns,
             cpu_ns: tally.cpu_ns + thread_cpu_ns(),
@@ -206,17 +247,32 @@ impl Writer {
             overruns: tally.overruns,
             lateness_p50_ns: tally.lateness_p50_ns,
             lateness_p99_ns: tally.lateness_p99_ns,
+            bpf_ns: bpf.map(|cost| cost.run_ns),
+            bpf_runs: bpf.map(|cost| cost.runs),
+            bpf_drops: self.bpf_drops(),
         })?;
+        self.kernel_events.tell_lost(t_ns)?;
+        self.look_at_cpus(t_ns)
+    }
+
+    /// Looks how fast CPUs run, and, where nothing better accounts it, how busy they were.
+    fn look_at_cpus(&mut self, t_ns: u64) -> Result<(), WriteError> {
         let accounts = self.cpus.as_mut().map(Cpus::read).unwrap_or_default();
-        accounts.into_iter().try_for_each(|account| {
-            self.cpu.write(&CpuRow {
-                t_ns,
-                cpu: account.cpu,
-                target_busy_ns: None,
-                busy_ns: account.busy_ns,
-                freq_khz: account.freq_khz,
-            })
-        })
+        for account in accounts {
+            let CpuAccount { cpu, busy_ns } = account;
+            if let Some(change) = self.frequencies.sample(t_ns, cpu) {
+                self.kernel_events.write_sampled(change)?;
+            }
+            if !self.accounted {
+                let freq_khz = self.frequencies.at(t_ns, cpu);
+                self.cpu.write(&CpuRow { t_ns, cpu, target_busy_ns: None, busy_ns, freq_khz })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn bpf_drops(&self) -> Option<u64> {
+        Some(self.kernel_events.lost()? + self.queue.lost_marks())
     }
 
     fn event(

@@ -7,6 +7,7 @@ use std::thread::Thread;
 use crossbeam::queue::ArrayQueue;
 use wattline_trace::WriteError;
 
+use super::cpu_channel::CpuReading;
 use crate::fault::{ReadFault, Verdict};
 use crate::sensor::source::RailReading;
 
@@ -17,6 +18,8 @@ pub(crate) enum Reading {
     Rail(u16, RailReading),
     /// Of the port of this index, counted through all blocks.
     Port { t_ns: u64, port: u16, read_bytes: u64, write_bytes: u64 },
+    /// Of a CPU's account.
+    Cpu(CpuReading),
 }
 
 /// Something the writer should know besides readings.
@@ -63,6 +66,7 @@ pub(crate) struct Queue {
     notices: ArrayQueue<Notice>,
     when_full: WhenFull,
     drops: AtomicU64,
+    lost_marks: AtomicU64,
     stop: AtomicBool,
     sampled_all: AtomicBool,
     writer: OnceLock<Thread>,
@@ -76,6 +80,7 @@ impl Queue {
             notices: ArrayQueue::new(NOTICES),
             when_full,
             drops: AtomicU64::new(0),
+            lost_marks: AtomicU64::new(0),
             stop: AtomicBool::new(false),
             sampled_all: AtomicBool::new(false),
             writer: OnceLock::new(),
@@ -108,6 +113,16 @@ impl Queue {
     /// Entries lost because a queue was full.
     pub(super) fn drops(&self) -> u64 {
         self.drops.load(Ordering::Relaxed)
+    }
+
+    /// Marks that someone else found to be lost.
+    pub(crate) fn count_lost_marks(&self, lost: u64) {
+        self.lost_marks.fetch_add(lost, Ordering::Relaxed);
+    }
+
+    /// How many marks were lost so far.
+    pub(crate) fn lost_marks(&self) -> u64 {
+        self.lost_marks.load(Ordering::Relaxed)
     }
 
     /// Writer: takes the next reading.

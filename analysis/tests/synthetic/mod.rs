@@ -334,6 +334,9 @@ impl Scene {
             overruns: 2,
             lateness_p50_ns: 10_000,
             lateness_p99_ns: 90_000,
+            bpf_ns: Some(t_ns / 500),
+            bpf_runs: Some(t_ns / MS),
+            bpf_drops: Some(3),
         };
         vec![row(poll), row(self.end)]
     }
