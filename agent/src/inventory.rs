@@ -7,6 +7,7 @@ use wattline_board::{RegisterSource, Roots};
 use wattline_trace::{CounterRecord, Provenance, RailRecord};
 
 use crate::counter::CounterBlock;
+use crate::performance::{self, ComponentCounters};
 use crate::sensor::RailSensor;
 use crate::sensor::chip::{self, Chip, Quantity};
 
@@ -15,6 +16,7 @@ use crate::sensor::chip::{self, Chip, Quantity};
 pub struct Inventory {
     pub(crate) rails: Vec<RailSensor>,
     pub(crate) counters: Vec<CounterBlock>,
+    pub(crate) performance: Vec<ComponentCounters>,
     pub(crate) roots: Roots,
     chips: Vec<Chip>,
     missing: Vec<Missing>,
@@ -41,6 +43,7 @@ impl Inventory {
         let mut inventory = Inventory {
             rails: Vec::new(),
             counters: Vec::new(),
+            performance: Vec::new(),
             roots: roots.clone(),
             chips: chip::find_all(roots),
             missing: Vec::new(),
@@ -51,6 +54,9 @@ impl Inventory {
             description.rails.iter().for_each(|rail| inventory.open_rail(rail));
         }
         description.counters.iter().for_each(|counter| inventory.open_counter(counter));
+        let (performance, missing) = performance::discover(description, roots);
+        inventory.performance = performance;
+        inventory.missing.extend(missing);
         inventory
     }
 

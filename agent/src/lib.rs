@@ -37,6 +37,7 @@ mod fault;
 pub mod interrupt;
 mod inventory;
 pub mod launch;
+mod performance;
 pub mod privileges;
 pub mod probe;
 mod recorder;

@@ -1,6 +1,7 @@
 //! A recording: sampler and writer at work on one bundle.
 
 mod cpus;
+mod hardware;
 mod report;
 mod settings;
 mod writer;
@@ -11,11 +12,13 @@ use std::thread::JoinHandle;
 use wattline_board::clock::{Attendance, Clock};
 use wattline_trace::rows::{EventKind, EventRow};
 use wattline_trace::{
-    BundleWriter, ClockKind, CounterRecord, Name, Provenance, RailRecord, TableWriter, WriteError,
+    BundleWriter, ClockKind, CounterRecord, HardwareCounterRecord, Name, Provenance, RailRecord,
+    TableWriter, WriteError,
 };
 
 use crate::counter::{ActiveBlock, CounterBlock};
 use crate::inventory::{self, Inventory};
+use crate::performance;
 use crate::sampler::queue::{Queue, WhenFull};
 use crate::sampler::{Pace, Sampled, Sampler};
 use crate::sensor::RailSensor;
@@ -37,6 +40,7 @@ pub struct Recorder {
     events: TableWriter<EventRow>,
     rails: Vec<RailRecord>,
     counters: Vec<CounterRecord>,
+    hardware: Vec<HardwareCounterRecord>,
     started_ns: u64,
     sampler: Option<JoinHandle<Sampled>>,
     writer: Option<JoinHandle<Written>>,
@@ -62,7 +66,7 @@ impl Recorder {
         settings.check()?;
         let events = bundle.table::<EventRow>()?;
         let mut notes = Vec::new();
-        let Inventory { rails, counters, roots, .. } = inventory;
+        let Inventory { rails, counters, performance, roots, .. } = inventory;
         let mut rails = settle(rails, settings.update_interval_ms, &**clock, &mut notes);
         let virtual_clock = clock.kind() == ClockKind::Virtual;
         if virtual_clock {
@@ -89,19 +93,32 @@ impl Recorder {
             .collect();
         let counting = start_counters(counters, settings.counter_rate_hz(), &mut notes);
 
+        let performance_rate_hz = settings.counter_rate_hz().min(performance::FASTEST_HZ);
+        let hardware =
+            hardware::start(performance, performance_rate_hz, clock.now_ns(), &mut notes);
+
         let when_full = if virtual_clock { WhenFull::Wait } else { WhenFull::Drop };
         let queue = Arc::new(Queue::new(settings.queue_capacity, when_full));
-        let writer = Writer::new(Arc::clone(&queue), rail_labels, counting.ports, bundle, &roots)?;
+        let writer = Writer::new(
+            Arc::clone(&queue),
+            rail_labels,
+            counting.ports,
+            hardware.labels,
+            bundle,
+            &roots,
+        )?;
         let pace = Pace {
             rate_hz: settings.rate_hz,
             counter_rate_hz: settings.counter_rate_hz(),
+            performance_rate_hz,
             // Nothing is late on a virtual clock, and a real-time thread that waits for the
             // writer could keep it from running.
             priority: settings.priority.filter(|_| !virtual_clock),
             lock_memory: settings.lock_memory && !virtual_clock,
         };
         let shared = (Arc::clone(clock), Arc::clone(&queue));
-        let sampler = Sampler::new(shared.0, shared.1, channels, counting.blocks, pace);
+        let sampler =
+            Sampler::new(shared.0, shared.1, channels, counting.blocks, hardware.active, pace);
 
         let mut recorder = Recorder {
             clock: Arc::clone(clock),
@@ -109,6 +126,7 @@ impl Recorder {
             events,
             rails: rail_records,
             counters: counting.records,
+            hardware: hardware.records,
             started_ns: clock.now_ns(),
             sampler: None,
             writer: None,
@@ -146,6 +164,11 @@ impl Recorder {
             ..record.clone()
         };
         self.counters.iter().map(label).collect()
+    }
+
+    /// The hardware counters that count, of a machine that really is there.
+    pub fn hardware_counter_records(&self) -> Vec<HardwareCounterRecord> {
+        self.hardware.clone()
     }
 
     /// Writes down something that happened, now.

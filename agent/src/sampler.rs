@@ -16,6 +16,7 @@ use wattline_board::clock::{Clock, attend};
 
 use crate::counter::ActiveBlock;
 use crate::fault::Verdict;
+use crate::performance::ActiveCounters;
 use crate::sensor::channel::{Look, RailChannel};
 use cadence::Cadence;
 use lateness::Lateness;
@@ -37,6 +38,8 @@ pub(crate) struct Pace {
     pub(crate) rate_hz: f64,
     /// Readings of each counter a second.
     pub(crate) counter_rate_hz: f64,
+    /// Readings of each group of hardware counters a second.
+    pub(crate) performance_rate_hz: f64,
     /// SCHED_FIFO priority, if wished.
     pub(crate) priority: Option<u8>,
     /// Whether to lock memory.
@@ -50,10 +53,12 @@ pub(crate) struct Sampler {
     queue: Arc<Queue>,
     rails: Vec<RailChannel>,
     blocks: Vec<ActiveBlock>,
+    performance: Vec<ActiveCounters>,
     /// Fresh readings of each rail.
     fresh: Vec<u64>,
     rails_due: Cadence,
     blocks_due: Cadence,
+    performance_due: Cadence,
     tally_due: Cadence,
     lateness: Lateness,
     tally: Tally,
@@ -83,6 +88,7 @@ impl Sampler {
         queue: Arc<Queue>,
         rails: Vec<RailChannel>,
         blocks: Vec<ActiveBlock>,
+        performance: Vec<ActiveCounters>,
         pace: Pace,
     ) -> Self {
         let now_ns = clock.now_ns();
@@ -92,8 +98,10 @@ impl Sampler {
             fresh: vec![0; rails.len()],
             rails,
             blocks,
+            performance,
             rails_due: Cadence::new(now_ns, pace.rate_hz),
             blocks_due: Cadence::new(now_ns, pace.counter_rate_hz),
+            performance_due: Cadence::new(now_ns, pace.performance_rate_hz),
             tally_due: Cadence::new(now_ns, TALLY_HZ),
             lateness: Lateness::new(),
             tally: Tally { t_ns: now_ns, ..Tally::default() },
@@ -141,7 +149,9 @@ impl Sampler {
     fn next_reading_ns(&self) -> Option<u64> {
         let rails = self.has_live_rails().then(|| self.rails_due.deadline_ns());
         let blocks = (!self.blocks.is_empty()).then(|| self.blocks_due.deadline_ns());
-        rails.into_iter().chain(blocks).min()
+        let performance =
+            (!self.performance.is_empty()).then(|| self.performance_due.deadline_ns());
+        rails.into_iter().chain(blocks).chain(performance).min()
     }
 
     /// Sleeps until something is due, or it is time to stop.
@@ -165,6 +175,7 @@ impl Sampler {
         let now_ns = self.clock.now_ns();
         let rails = self.rails_due.take(now_ns).or(everything.then_some(0));
         let blocks = self.blocks_due.take(now_ns).or(everything.then_some(0));
+        let performance = self.performance_due.take(now_ns).or(everything.then_some(0));
         let rails = rails.filter(|_| self.has_live_rails());
         let blocks = blocks.filter(|_| !self.blocks.is_empty());
         if rails.is_some() {
@@ -173,9 +184,14 @@ impl Sampler {
         if blocks.is_some() {
             self.read_blocks();
         }
-        self.tally.ticks += u64::from(rails.is_some() || blocks.is_some());
-        // Of one rate, both miss the same deadlines.
-        self.tally.overruns += rails.unwrap_or(0).max(blocks.unwrap_or(0));
+        let performance = performance.filter(|_| !self.performance.is_empty());
+        if performance.is_some() {
+            self.read_performance(everything);
+        }
+        let taken = [rails, blocks, performance];
+        self.tally.ticks += u64::from(taken.iter().any(Option::is_some));
+        // Of one rate, they miss the same deadlines.
+        self.tally.overruns += taken.into_iter().flatten().max().unwrap_or(0);
         if self.tally_due.take(now_ns).is_some() {
             self.give_account();
         }
@@ -215,6 +231,25 @@ impl Sampler {
             });
             first += ports;
             self.tally.samples += u64::from(ports);
+        }
+    }
+
+    fn read_performance(&mut self, last: bool) {
+        let (mut first_counter, mut first_group) = (0, 0);
+        for component in &mut self.performance {
+            let t_ns = self.clock.now_ns();
+            let (counters, groups) = component.size();
+            component.observe(t_ns, last, |index, fault| {
+                let group = (first_group + index) as u16;
+                self.queue.notice(Notice::Group { t_ns, group, fault });
+            });
+            for (index, count, scaled) in component.counts() {
+                let counter = (first_counter + index) as u16;
+                self.queue.reading(Reading::Hardware { t_ns, counter, count, scaled });
+                self.tally.samples += 1;
+            }
+            first_counter += counters;
+            first_group += groups;
         }
     }
 

@@ -6,11 +6,14 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use wattline_board::Roots;
-use wattline_trace::rows::{AgentRow, CpuRow, EventKind, EventRow, PowerRow, TrafficRow};
+use wattline_trace::rows::{
+    AgentRow, CounterRow, CpuRow, EventKind, EventRow, PowerRow, TrafficRow,
+};
 use wattline_trace::{BundleWriter, Name, TableWriter, WriteError};
 
 use super::cpus::Cpus;
 use crate::fault::{Fault, MOST_FAILURES, ReadFault, Verdict};
+use crate::performance::GroupFault;
 use crate::sampler::queue::{Notice, Queue, Reading, Tally};
 use crate::sampler::thread_cpu_ns;
 
@@ -33,14 +36,24 @@ pub(super) struct PortLabel {
     pub(super) port: Name,
 }
 
+/// What is written of hardware counters besides numbers: (component, event) of each counter, and
+/// (component, CPU) of each group.
+#[derive(Debug, Default)]
+pub(super) struct HardwareLabels {
+    pub(super) counters: Vec<(Name, Name)>,
+    pub(super) groups: Vec<(Name, u32)>,
+}
+
 /// The writer: the queue's far end and the tables.
 #[derive(Debug)]
 pub(super) struct Writer {
     queue: Arc<Queue>,
     rails: Vec<RailLabel>,
     ports: Vec<PortLabel>,
+    hardware: HardwareLabels,
     power: TableWriter<PowerRow>,
     traffic: TableWriter<TrafficRow>,
+    counters: TableWriter<CounterRow>,
     events: TableWriter<EventRow>,
     agent: TableWriter<AgentRow>,
     cpu: TableWriter<CpuRow>,
@@ -61,6 +74,7 @@ impl Writer {
         queue: Arc<Queue>,
         rails: Vec<RailLabel>,
         ports: Vec<PortLabel>,
+        hardware: HardwareLabels,
         bundle: &BundleWriter,
         roots: &Roots,
     ) -> Result<Self, WriteError> {
@@ -68,8 +82,10 @@ impl Writer {
             queue,
             rails,
             ports,
+            hardware,
             power: bundle.table()?,
             traffic: bundle.table()?,
+            counters: bundle.table()?,
             events: bundle.table()?,
             agent: bundle.table()?,
             cpu: bundle.table()?,
@@ -136,6 +152,18 @@ impl Writer {
                 let (source, port) = (label.source.clone(), label.port.clone());
                 self.traffic.write(&TrafficRow { t_ns, source, port, read_bytes, write_bytes })
             }
+            Reading::Hardware { t_ns, counter, count, scaled } => {
+                let (component, event) = self.hardware.counters[usize::from(counter)].clone();
+                let t_ns = Some(t_ns);
+                self.counters.write(&CounterRow {
+                    t_ns,
+                    span: None,
+                    component,
+                    event,
+                    value: count,
+                    scaled,
+                })
+            }
         }
     }
 
@@ -144,6 +172,7 @@ impl Writer {
             Notice::Failed { t_ns, rail, fault, verdict } => {
                 self.write_failure(t_ns, &self.rails[usize::from(rail)], fault, verdict)
             }
+            Notice::Group { t_ns, group, fault } => self.write_group_fault(t_ns, group, fault),
             Notice::AllGone { t_ns } => {
                 let detail = "no sensor is left; recording goes on for the spans' sake";
                 self.event(t_ns, EventKind::Note, "sampler", detail, 1)
@@ -180,6 +209,26 @@ impl Writer {
             }
         };
         self.event(t_ns, kind, &rail.name, &detail, count)
+    }
+
+    fn write_group_fault(
+        &self,
+        t_ns: u64,
+        group: u16,
+        fault: GroupFault,
+    ) -> Result<(), WriteError> {
+        let (component, cpu) = &self.hardware.groups[usize::from(group)];
+        let detail = match fault {
+            GroupFault::CpuGone => format!(
+                "CPU {cpu} was switched off: what it counts from now on is missing in counters.csv"
+            ),
+            GroupFault::NeverScheduled => format!(
+                "CPU {cpu} never had counters free for a group of events: they have no number in \
+                 counters.csv; end other profilers, or the NMI watchdog (sysctl \
+                 kernel.nmi_watchdog=0)"
+            ),
+        };
+        self.event(t_ns, EventKind::ChannelGone, component, &detail, 1)
     }
 
     fn write_tally(&mut self, tally: Tally) -> Result<(), WriteError> {
