@@ -25,6 +25,8 @@ mod discovery;
 mod event;
 mod group;
 mod pmu;
+#[cfg(test)]
+mod readings_tests;
 mod refusal;
 mod scaling;
 mod system_call;

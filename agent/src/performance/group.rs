@@ -14,6 +14,9 @@ const STANDS_STILL_NS: u64 = 250_000_000;
 /// A group that never ran is given this long before that is said.
 const STARVED_NS: u64 = 1_000_000_000;
 
+/// How a counter is opened: what it counts, on which CPU, and the leader whose group it joins.
+pub(super) type Open<'a> = dyn FnMut(Code, u32, Option<&File>) -> io::Result<File> + 'a;
+
 /// Counters that are opened and do not count yet.
 #[derive(Debug)]
 pub(super) struct Group {
@@ -49,7 +52,7 @@ impl Group {
     pub(super) fn open_all(
         cpu: u32,
         codes: &[Code],
-        open: &mut dyn FnMut(Code, u32, Option<&File>) -> io::Result<File>,
+        open: &mut Open<'_>,
     ) -> Result<Vec<Group>, Refused> {
         let mut groups: Vec<Group> = Vec::new();
         for (event, &code) in codes.iter().enumerate() {
@@ -74,13 +77,15 @@ impl Group {
     pub(super) fn start(self, now_ns: u64) -> io::Result<ActiveGroup> {
         enable(&self.files[0])?;
         let first = read(&self.files[0], self.files.len())?;
-        Ok(ActiveGroup {
-            totals: Totals::new(first),
-            group: self,
-            is_gone: false,
-            moved_ns: now_ns,
-            is_known_to_starve: false,
-        })
+        Ok(ActiveGroup::new(self, first, now_ns))
+    }
+
+    /// A group whose readings, of all events that it can hold, stand in a file one after another.
+    #[cfg(test)]
+    pub(super) fn of_file(cpu: u32, file: File) -> Self {
+        let mut files = vec![file];
+        files.extend((1..MOST_EVENTS).map(|_| File::open("/dev/null").expect("/dev/null")));
+        Group { cpu, events: (0..MOST_EVENTS).collect(), files }
     }
 }
 
@@ -91,6 +96,17 @@ fn does_not_fit(error: &io::Error) -> bool {
 }
 
 impl ActiveGroup {
+    /// Zero, at its first reading.
+    pub(super) fn new(group: Group, first: GroupReading, now_ns: u64) -> Self {
+        ActiveGroup {
+            group,
+            totals: Totals::new(first),
+            is_gone: false,
+            moved_ns: now_ns,
+            is_known_to_starve: false,
+        }
+    }
+
     /// The index of an event in the group.
     pub(super) fn position(&self, event: usize) -> Option<usize> {
         self.group.events.iter().position(|&it| it == event)

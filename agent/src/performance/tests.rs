@@ -12,6 +12,9 @@ use super::event::Event;
 use super::pmu;
 use super::system_call::Code;
 
+/// A PMU, CPUs and coded events.
+type Mapped = (String, Vec<u32>, Vec<(Event, Code)>);
+
 struct Machine {
     _directory: tempfile::TempDir,
     roots: Roots,
@@ -55,7 +58,7 @@ impl Machine {
     }
 
     /// PMU, CPUs and coded events of each CPU component.
-    fn mapped(&self, description: &Description) -> Vec<(String, Vec<u32>, Vec<(Event, Code)>)> {
+    fn mapped(&self, description: &Description) -> Vec<Mapped> {
         let described: Vec<String> =
             description.components.iter().flat_map(|it| it.pmus.clone()).collect();
         let pmus = pmu::find_all(&self.roots, &described);
