@@ -173,6 +173,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let recorder = Recorder::start(inventory, &clock, &bundle, &settings)?;
     manifest.rails = recorder.rail_records(None);
     manifest.counters = recorder.counter_records(None);
+    manifest.hardware_counters = recorder.hardware_counter_records();
     adopt_only_rail(&mut manifest, &target);
     for marked in [Some(&images), layers.as_ref()].into_iter().flatten() {
         recorder.note(EventKind::Note, "marks", &marked.shown);

@@ -72,6 +72,7 @@ pub(crate) fn manifest(target: &Target, clock: &Arc<dyn Clock>, seed: u64) -> Ma
         seed,
         rails: Vec::new(),
         counters: Vec::new(),
+        hardware_counters: Vec::new(),
         dram_source: board.memory.counter.as_ref().map(|name| name.get_ref().clone()),
         components: Vec::new(),
         models: Vec::new(),

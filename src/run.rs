@@ -137,6 +137,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let recorder = Recorder::start(inventory, scene.clock(), &bundle, &settings)?;
     manifest.rails = recorder.rail_records(scene.provenance());
     manifest.counters = recorder.counter_records(scene.provenance());
+    manifest.hardware_counters = recorder.hardware_counter_records();
     adopt_only_rail(&mut manifest, &target);
     ready.notes.iter().for_each(|note| recorder.note(EventKind::Note, "outputs", note));
     skipped.iter().for_each(|why| recorder.note(EventKind::Note, "images", why));

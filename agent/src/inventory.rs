@@ -9,6 +9,7 @@ use wattline_trace::{CounterRecord, Provenance, RailRecord};
 
 use crate::counter::CounterBlock;
 use crate::kernel::{CpuTimes, Kernel};
+use crate::performance::{self, ComponentCounters};
 use crate::privileges::Capability;
 use crate::sensor::RailSensor;
 use crate::sensor::chip::{self, Chip, Quantity};
@@ -18,6 +19,7 @@ use crate::sensor::chip::{self, Chip, Quantity};
 pub struct Inventory {
     pub(crate) rails: Vec<RailSensor>,
     pub(crate) counters: Vec<CounterBlock>,
+    pub(crate) performance: Vec<ComponentCounters>,
     pub(crate) roots: Roots,
     pub(crate) kernel: Kernel,
     chips: Vec<Chip>,
@@ -45,6 +47,7 @@ impl Inventory {
         let mut inventory = Inventory {
             rails: Vec::new(),
             counters: Vec::new(),
+            performance: Vec::new(),
             roots: roots.clone(),
             kernel: Kernel::default(),
             chips: chip::find_all(roots),
@@ -56,6 +59,9 @@ impl Inventory {
             description.rails.iter().for_each(|rail| inventory.open_rail(rail));
         }
         description.counters.iter().for_each(|counter| inventory.open_counter(counter));
+        let (performance, missing) = performance::discover(description, roots);
+        inventory.performance = performance;
+        inventory.missing.extend(missing);
         inventory
     }
 

@@ -39,6 +39,7 @@ pub mod interrupt;
 mod inventory;
 mod kernel;
 pub mod launch;
+mod performance;
 pub mod privileges;
 pub mod probe;
 mod recorder;

@@ -13,6 +13,7 @@ use crate::attribute::Attribute;
 use crate::counter::CounterBlock;
 use crate::inventory::{Inventory, Missing};
 use crate::kernel;
+use crate::performance::ComponentCounters;
 use crate::privileges::{self, Need};
 use crate::sensor::RailSensor;
 use crate::sensor::chip::{Channel, Chip, Quantity};
@@ -33,6 +34,8 @@ pub struct Probe {
     pub chips: Vec<SensorChip>,
     /// The counter blocks that would be recorded.
     pub counters: Vec<Counter>,
+    /// The hardware counters of CPU components that would be recorded.
+    pub hardware_counters: Vec<HardwareCounters>,
     /// perf PMUs that look like memory traffic.
     pub traffic_pmus: Vec<TrafficPmu>,
     /// RAPL domains.
@@ -154,6 +157,21 @@ pub struct Counter {
     pub secure_access: Option<bool>,
 }
 
+/// Hardware counters of a component that would be recorded.
+#[derive(Debug, Clone, Serialize)]
+pub struct HardwareCounters {
+    /// The component.
+    pub component: String,
+    /// The PMUs that count, as the kernel names them.
+    pub pmus: Vec<String>,
+    /// The CPUs that are counted.
+    pub cpus: Vec<u32>,
+    /// What is counted; `bytes_estimated` is made of others.
+    pub events: Vec<&'static str>,
+    /// Groups that take turns on each CPU; with one, all is counted all the time.
+    pub groups_per_cpu: usize,
+}
+
 impl Probe {
     /// Looks at the machine under `roots`, described by `description`; `found` says
     /// how it was chosen.
@@ -174,6 +192,7 @@ impl Probe {
             rails: inventory.rails.iter().map(rail).collect(),
             chips: inventory.chips().iter().map(chip).collect(),
             counters: inventory.counters.iter().map(counter).collect(),
+            hardware_counters: inventory.performance.iter().map(hardware_counters).collect(),
             traffic_pmus: machine::traffic_pmus(&roots.sysfs),
             powercap: machine::power_domains(&roots.sysfs),
             cpufreq: machine::frequency_policies(&roots.sysfs),
@@ -254,6 +273,16 @@ fn counter(counter: &CounterBlock) -> Counter {
         bytes_per_count: counter.bytes_per_count(),
         covers: counter.covers.clone(),
         secure_access: counter.secure_access(),
+    }
+}
+
+fn hardware_counters(counters: &ComponentCounters) -> HardwareCounters {
+    HardwareCounters {
+        component: counters.component.to_string(),
+        pmus: counters.pmus.clone(),
+        cpus: counters.cpus.clone(),
+        events: counters.names(),
+        groups_per_cpu: counters.groups_per_cpu(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod cpus;
 mod frequencies;
+mod hardware;
 mod kernel_events;
 mod report;
 mod settings;
@@ -13,14 +14,16 @@ use std::thread::JoinHandle;
 use wattline_board::clock::{Attendance, Clock};
 use wattline_trace::rows::{EventKind, EventRow};
 use wattline_trace::{
-    BundleWriter, ClockKind, CounterRecord, Name, Provenance, RailRecord, TableWriter, WriteError,
+    BundleWriter, ClockKind, CounterRecord, HardwareCounterRecord, Name, Provenance, RailRecord,
+    TableWriter, WriteError,
 };
 
 use crate::counter::{ActiveBlock, CounterBlock};
 use crate::inventory::{self, Inventory};
+use crate::performance;
 use crate::sampler::cpu_channel::CpuChannel;
 use crate::sampler::queue::{Queue, WhenFull};
-use crate::sampler::{Pace, Sampled, Sampler};
+use crate::sampler::{Pace, Sampled, Sampler, Watched};
 use crate::sensor::RailSensor;
 use crate::sensor::channel::RailChannel;
 use writer::{PortLabel, RailLabel, Writer, Written};
@@ -40,6 +43,7 @@ pub struct Recorder {
     events: TableWriter<EventRow>,
     rails: Vec<RailRecord>,
     counters: Vec<CounterRecord>,
+    hardware: Vec<HardwareCounterRecord>,
     started_ns: u64,
     sampler: Option<JoinHandle<Sampled>>,
     writer: Option<JoinHandle<Written>>,
@@ -65,7 +69,7 @@ impl Recorder {
         settings.check()?;
         let events = bundle.table::<EventRow>()?;
         let mut notes = Vec::new();
-        let Inventory { rails, counters, roots, kernel, .. } = inventory;
+        let Inventory { rails, counters, performance, roots, kernel, .. } = inventory;
         let cpu_times = kernel.cpu_times.clone();
         let mut rails = settle(rails, settings.update_interval_ms, &**clock, &mut notes);
         let virtual_clock = clock.kind() == ClockKind::Virtual;
@@ -93,21 +97,38 @@ impl Recorder {
             .collect();
         let counting = start_counters(counters, settings.counter_rate_hz(), &mut notes);
 
+        let performance_rate_hz = settings.counter_rate_hz().min(performance::FASTEST_HZ);
+        let hardware =
+            hardware::start(performance, performance_rate_hz, clock.now_ns(), &mut notes);
+
         let when_full = if virtual_clock { WhenFull::Wait } else { WhenFull::Drop };
         let queue = Arc::new(Queue::new(settings.queue_capacity, when_full));
-        let writer =
-            Writer::new(Arc::clone(&queue), rail_labels, counting.ports, bundle, &roots, kernel)?;
+        let writer = Writer::new(
+            Arc::clone(&queue),
+            rail_labels,
+            counting.ports,
+            hardware.labels,
+            bundle,
+            &roots,
+            kernel,
+        )?;
         let pace = Pace {
             rate_hz: settings.rate_hz,
             counter_rate_hz: settings.counter_rate_hz(),
+            performance_rate_hz,
             // Nothing is late on a virtual clock, and a real-time thread that waits for the
             // writer could keep it from running.
             priority: settings.priority.filter(|_| !virtual_clock),
             lock_memory: settings.lock_memory && !virtual_clock,
         };
         let shared = (Arc::clone(clock), Arc::clone(&queue));
-        let cpus = cpu_times.map(CpuChannel::new);
-        let sampler = Sampler::new(shared.0, shared.1, channels, counting.blocks, cpus, pace);
+        let watched = Watched {
+            rails: channels,
+            blocks: counting.blocks,
+            performance: hardware.active,
+            cpus: cpu_times.map(CpuChannel::new),
+        };
+        let sampler = Sampler::new(shared.0, shared.1, watched, pace);
 
         let mut recorder = Recorder {
             clock: Arc::clone(clock),
@@ -115,6 +136,7 @@ impl Recorder {
             events,
             rails: rail_records,
             counters: counting.records,
+            hardware: hardware.records,
             started_ns: clock.now_ns(),
             sampler: None,
             writer: None,
@@ -152,6 +174,11 @@ impl Recorder {
             ..record.clone()
         };
         self.counters.iter().map(label).collect()
+    }
+
+    /// The hardware counters that count, of a machine that really is there.
+    pub fn hardware_counter_records(&self) -> Vec<HardwareCounterRecord> {
+        self.hardware.clone()
     }
 
     /// Writes down something that happened, now.

@@ -17,6 +17,7 @@ use wattline_board::clock::{Clock, attend};
 
 use crate::counter::ActiveBlock;
 use crate::fault::Verdict;
+use crate::performance::ActiveCounters;
 use crate::sensor::channel::{Look, RailChannel};
 use cadence::Cadence;
 use cpu_channel::CpuChannel;
@@ -39,10 +40,21 @@ pub(crate) struct Pace {
     pub(crate) rate_hz: f64,
     /// Readings of each counter a second.
     pub(crate) counter_rate_hz: f64,
+    /// Readings of each group of hardware counters a second.
+    pub(crate) performance_rate_hz: f64,
     /// SCHED_FIFO priority, if wished.
     pub(crate) priority: Option<u8>,
     /// Whether to lock memory.
     pub(crate) lock_memory: bool,
+}
+
+/// What the sampler is to read.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    pub(crate) rails: Vec<RailChannel>,
+    pub(crate) blocks: Vec<ActiveBlock>,
+    pub(crate) performance: Vec<ActiveCounters>,
+    pub(crate) cpus: Option<CpuChannel>,
 }
 
 /// What the sampler reads, and its account so far.
@@ -53,11 +65,13 @@ pub(crate) struct Sampler {
     rails: Vec<RailChannel>,
     blocks: Vec<ActiveBlock>,
     cpus: Option<CpuChannel>,
+    performance: Vec<ActiveCounters>,
     /// Fresh readings of each rail.
     fresh: Vec<u64>,
     rails_due: Cadence,
     blocks_due: Cadence,
     cpus_due: Cadence,
+    performance_due: Cadence,
     tally_due: Cadence,
     lateness: Lateness,
     tally: Tally,
@@ -85,21 +99,21 @@ impl Sampler {
     pub(crate) fn new(
         clock: Arc<dyn Clock>,
         queue: Arc<Queue>,
-        rails: Vec<RailChannel>,
-        blocks: Vec<ActiveBlock>,
-        cpus: Option<CpuChannel>,
+        watched: Watched,
         pace: Pace,
     ) -> Self {
         let now_ns = clock.now_ns();
         Sampler {
             clock,
             queue,
-            fresh: vec![0; rails.len()],
-            rails,
-            blocks,
-            cpus,
+            fresh: vec![0; watched.rails.len()],
+            rails: watched.rails,
+            blocks: watched.blocks,
+            performance: watched.performance,
+            cpus: watched.cpus,
             rails_due: Cadence::new(now_ns, pace.rate_hz),
             blocks_due: Cadence::new(now_ns, pace.counter_rate_hz),
+            performance_due: Cadence::new(now_ns, pace.performance_rate_hz),
             cpus_due: Cadence::new(now_ns, pace.rate_hz),
             tally_due: Cadence::new(now_ns, TALLY_HZ),
             lateness: Lateness::new(),
@@ -149,7 +163,9 @@ impl Sampler {
         let rails = self.has_live_rails().then(|| self.rails_due.deadline_ns());
         let blocks = (!self.blocks.is_empty()).then(|| self.blocks_due.deadline_ns());
         let cpus = self.cpus.as_ref().map(|_| self.cpus_due.deadline_ns());
-        rails.into_iter().chain(blocks).chain(cpus).min()
+        let performance =
+            (!self.performance.is_empty()).then(|| self.performance_due.deadline_ns());
+        rails.into_iter().chain(blocks).chain(performance).chain(cpus).min()
     }
 
     /// Sleeps until something is due, or it is time to stop.
@@ -174,6 +190,7 @@ impl Sampler {
         let rails = self.rails_due.take(now_ns).or(everything.then_some(0));
         let blocks = self.blocks_due.take(now_ns).or(everything.then_some(0));
         let cpus = self.cpus_due.take(now_ns).or(everything.then_some(0));
+        let performance = self.performance_due.take(now_ns).or(everything.then_some(0));
         let rails = rails.filter(|_| self.has_live_rails());
         let blocks = blocks.filter(|_| !self.blocks.is_empty());
         if rails.is_some() {
@@ -186,10 +203,14 @@ impl Sampler {
         if cpus.is_some() {
             self.read_cpus();
         }
-        let due = [rails, blocks, cpus];
-        self.tally.ticks += u64::from(due.iter().any(Option::is_some));
-        // Of one rate, all miss the same deadlines.
-        self.tally.overruns += due.into_iter().flatten().max().unwrap_or(0);
+        let performance = performance.filter(|_| !self.performance.is_empty());
+        if performance.is_some() {
+            self.read_performance(everything);
+        }
+        let taken = [rails, blocks, performance, cpus];
+        self.tally.ticks += u64::from(taken.iter().any(Option::is_some));
+        // Of one rate, they miss the same deadlines.
+        self.tally.overruns += taken.into_iter().flatten().max().unwrap_or(0);
         if self.tally_due.take(now_ns).is_some() {
             self.give_account();
         }
@@ -235,6 +256,25 @@ impl Sampler {
     fn read_cpus(&mut self) {
         if let Some(cpus) = &mut self.cpus {
             cpus.read(|reading| self.queue.reading(Reading::Cpu(reading)));
+        }
+    }
+
+    fn read_performance(&mut self, last: bool) {
+        let (mut first_counter, mut first_group) = (0, 0);
+        for component in &mut self.performance {
+            let t_ns = self.clock.now_ns();
+            let (counters, groups) = component.size();
+            component.observe(t_ns, last, |index, fault| {
+                let group = (first_group + index) as u16;
+                self.queue.notice(Notice::Group { t_ns, group, fault });
+            });
+            for (index, count, scaled) in component.counts() {
+                let counter = (first_counter + index) as u16;
+                self.queue.reading(Reading::Hardware { t_ns, counter, count, scaled });
+                self.tally.samples += 1;
+            }
+            first_counter += counters;
+            first_group += groups;
         }
     }
 

@@ -42,6 +42,7 @@ static ALLOCATOR: Counting = Counting;
 #[test]
 fn no_allocation_a_sample() {
     let board = FakeBoard::exynos();
+    board.add_software_pmu();
     let updater = Updater::start(&board, Duration::from_millis(1));
     let bundle = board.bundle();
     let mut inventory = Inventory::discover(&exynos5422(), &board.roots);

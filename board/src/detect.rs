@@ -136,7 +136,7 @@ pub fn last_level_cache(roots: &Roots, cpu: u32) -> Option<Capacity> {
 }
 
 /// Parses the kernel's list format, such as `0-3,6`.
-fn parse_cpu_list(list: &str) -> Option<Vec<u32>> {
+pub fn parse_cpu_list(list: &str) -> Option<Vec<u32>> {
     const MOST: usize = 4096;
     let mut cpus = Vec::new();
     for range in list.trim().split(',') {

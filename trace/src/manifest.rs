@@ -64,6 +64,9 @@ pub struct Manifest {
     pub rails: Vec<RailRecord>,
     /// Traffic counters that were sampled.
     pub counters: Vec<CounterRecord>,
+    /// Hardware counters of CPU components in `counters.csv`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hardware_counters: Vec<HardwareCounterRecord>,
     /// The counter source that sees all DRAM traffic, if one does.
     pub dram_source: Option<String>,
     /// Components that may appear in spans.
@@ -149,6 +152,25 @@ pub struct CounterRecord {
     /// What it sees and what it does not, in words.
     pub covers: String,
     /// Where its numbers come from.
+    pub provenance: Provenance,
+}
+
+/// A hardware counter of a component's CPUs, summed over them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HardwareCounterRecord {
+    /// The component's name.
+    pub component: String,
+    /// The event's name in `counters.csv`.
+    pub event: String,
+    /// The PMUs that count it, as the kernel names them.
+    pub pmus: Vec<String>,
+    /// The CPUs it is counted on.
+    pub cpus: Vec<u32>,
+    /// Where its code comes from, or what it is estimated from, in words.
+    pub origin: String,
+    /// Time between two readings; longer where groups of counters take turns.
+    pub interval_ns: u64,
+    /// Where its numbers come from. Rows say themselves whether they are scaled.
     pub provenance: Provenance,
 }
 

@@ -23,6 +23,7 @@ fn manifest() -> Manifest {
         seed: 1,
         rails: vec![],
         counters: vec![],
+        hardware_counters: Vec::new(),
         dram_source: None,
         components: vec![],
         models: vec![],

@@ -42,6 +42,10 @@ impl fmt::Display for Probe {
         }
         let counters: Vec<_> = self.counters.iter().map(counter_row).collect();
         table(f, "traffic counters", &counters)?;
+        if self.hardware_counters.is_empty() {
+            writeln!(f, "hardware counters: none")?;
+        }
+        table(f, "hardware counters", &self.hardware_rows())?;
         table(f, "perf PMUs of memory traffic", &self.pmu_rows())?;
         table(f, "RAPL domains", &self.powercap_rows())?;
         table(f, "CPU frequencies", &self.cpufreq_rows())?;
@@ -85,6 +89,19 @@ impl Probe {
             }
         }
         rows
+    }
+
+    fn hardware_rows(&self) -> Vec<Vec<String>> {
+        let row = |it: &super::HardwareCounters| {
+            let cpus: Vec<_> = it.cpus.iter().map(ToString::to_string).collect();
+            let turns = match it.groups_per_cpu {
+                0 | 1 => "all the time".to_owned(),
+                groups => format!("{groups} groups in turns, scaled"),
+            };
+            let cpus = format!("CPUs {}", cpus.join(" "));
+            vec![it.component.clone(), it.pmus.join(" "), cpus, turns, it.events.join(" ")]
+        };
+        self.hardware_counters.iter().map(row).collect()
     }
 
     fn pmu_rows(&self) -> Vec<Vec<String>> {

@@ -6,7 +6,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use wattline_board::Roots;
-use wattline_trace::rows::{AgentRow, CpuRow, EventKind, EventRow, PowerRow, TrafficRow};
+use wattline_trace::rows::{
+    AgentRow, CounterRow, CpuRow, EventKind, EventRow, PowerRow, TrafficRow,
+};
 use wattline_trace::{BundleWriter, Name, TableWriter, WriteError};
 
 use super::cpus::{CpuAccount, Cpus};
@@ -14,6 +16,7 @@ use super::frequencies::Frequencies;
 use super::kernel_events::KernelEvents;
 use crate::fault::{Fault, MOST_FAILURES, ReadFault, Verdict};
 use crate::kernel::{BpfCost, Kernel, Meter};
+use crate::performance::GroupFault;
 use crate::sampler::cpu_channel::CpuReading;
 use crate::sampler::queue::{Notice, Queue, Reading, Tally};
 use crate::sampler::thread_cpu_ns;
@@ -37,14 +40,24 @@ pub(super) struct PortLabel {
     pub(super) port: Name,
 }
 
+/// What is written of hardware counters besides numbers: (component, event) of each counter, and
+/// (component, CPU) of each group.
+#[derive(Debug, Default)]
+pub(super) struct HardwareLabels {
+    pub(super) counters: Vec<(Name, Name)>,
+    pub(super) groups: Vec<(Name, u32)>,
+}
+
 /// The writer: the queue's far end and the tables.
 #[derive(Debug)]
 pub(super) struct Writer {
     queue: Arc<Queue>,
     rails: Vec<RailLabel>,
     ports: Vec<PortLabel>,
+    hardware: HardwareLabels,
     power: TableWriter<PowerRow>,
     traffic: TableWriter<TrafficRow>,
+    counters: TableWriter<CounterRow>,
     events: TableWriter<EventRow>,
     agent: TableWriter<AgentRow>,
     cpu: TableWriter<CpuRow>,
@@ -73,6 +86,7 @@ impl Writer {
         queue: Arc<Queue>,
         rails: Vec<RailLabel>,
         ports: Vec<PortLabel>,
+        hardware: HardwareLabels,
         bundle: &BundleWriter,
         roots: &Roots,
         kernel: Kernel,
@@ -88,8 +102,10 @@ impl Writer {
             queue,
             rails,
             ports,
+            hardware,
             power: bundle.table()?,
             traffic: bundle.table()?,
+            counters: bundle.table()?,
             events: bundle.table()?,
             agent: bundle.table()?,
             cpu: bundle.table()?,
@@ -176,6 +192,18 @@ impl Writer {
                 let target_busy_ns = Some(target_ns);
                 self.cpu.write(&CpuRow { t_ns, cpu, target_busy_ns, busy_ns, freq_khz })
             }
+            Reading::Hardware { t_ns, counter, count, scaled } => {
+                let (component, event) = self.hardware.counters[usize::from(counter)].clone();
+                let t_ns = Some(t_ns);
+                self.counters.write(&CounterRow {
+                    t_ns,
+                    span: None,
+                    component,
+                    event,
+                    value: count,
+                    scaled,
+                })
+            }
         }
     }
 
@@ -184,6 +212,7 @@ impl Writer {
             Notice::Failed { t_ns, rail, fault, verdict } => {
                 self.write_failure(t_ns, &self.rails[usize::from(rail)], fault, verdict)
             }
+            Notice::Group { t_ns, group, fault } => self.write_group_fault(t_ns, group, fault),
             Notice::AllGone { t_ns } => {
                 let detail = "no sensor is left; recording goes on for the spans' sake";
                 self.event(t_ns, EventKind::Note, "sampler", detail, 1)
@@ -220,6 +249,26 @@ impl Writer {
             }
         };
         self.event(t_ns, kind, &rail.name, &detail, count)
+    }
+
+    fn write_group_fault(
+        &self,
+        t_ns: u64,
+        group: u16,
+        fault: GroupFault,
+    ) -> Result<(), WriteError> {
+        let (component, cpu) = &self.hardware.groups[usize::from(group)];
+        let detail = match fault {
+            GroupFault::CpuGone => format!(
+                "CPU {cpu} was switched off: what it counts from now on is missing in counters.csv"
+            ),
+            GroupFault::NeverScheduled => format!(
+                "CPU {cpu} never had counters free for a group of events: they have no number in \
+                 counters.csv; end other profilers, or the NMI watchdog (sysctl \
+                 kernel.nmi_watchdog=0)"
+            ),
+        };
+        self.event(t_ns, EventKind::ChannelGone, component, &detail, 1)
     }
 
     fn write_tally(&mut self, tally: Tally) -> Result<(), WriteError> {

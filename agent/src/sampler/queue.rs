@@ -9,6 +9,7 @@ use wattline_trace::WriteError;
 
 use super::cpu_channel::CpuReading;
 use crate::fault::{ReadFault, Verdict};
+use crate::performance::GroupFault;
 use crate::sensor::source::RailReading;
 
 /// A reading that becomes a row.
@@ -20,6 +21,8 @@ pub(crate) enum Reading {
     Port { t_ns: u64, port: u16, read_bytes: u64, write_bytes: u64 },
     /// Of a CPU's account.
     Cpu(CpuReading),
+    /// Of the hardware counter of this index, counted through all components.
+    Hardware { t_ns: u64, counter: u16, count: u64, scaled: bool },
 }
 
 /// Something the writer should know besides readings.
@@ -27,6 +30,8 @@ pub(crate) enum Reading {
 pub(crate) enum Notice {
     /// A rail's reading failed.
     Failed { t_ns: u64, rail: u16, fault: ReadFault, verdict: Verdict },
+    /// The group of hardware counters of this index, through all components, says no more.
+    Group { t_ns: u64, group: u16, fault: GroupFault },
     /// The last rail is gone and there is no counter.
     AllGone { t_ns: u64 },
     /// The sampler's account, once a second and at the end.

@@ -90,6 +90,25 @@ impl FakeBoard {
         File::create(path).unwrap().set_len(size as u64).unwrap();
     }
 
+    /// The A7s' PMU, on CPU 0, whose events are the kernel's software events: cpu-clock, task-clock,
+    /// page faults, context switches, minor faults.
+    pub fn add_software_pmu(&self) {
+        let directory = self.roots.sysfs.join("bus/event_source/devices/armv7_cortex_a7");
+        fs::create_dir_all(directory.join("events")).unwrap();
+        fs::write(directory.join("type"), "1\n").unwrap();
+        fs::write(directory.join("cpus"), "0\n").unwrap();
+        let events = [
+            ("cpu_cycles", 0),
+            ("bus_access", 1),
+            ("inst_retired", 2),
+            ("l2d_cache_refill", 3),
+            ("l2d_cache_wb", 5),
+        ];
+        for (name, code) in events {
+            fs::write(directory.join("events").join(name), format!("event={code:#x}\n")).unwrap();
+        }
+    }
+
     pub fn add_cci550(&self) {
         self.add_registers(0xe810_0000, cci550::SIZE);
     }
@@ -154,6 +173,7 @@ pub fn manifest() -> Manifest {
         seed: 0,
         rails: Vec::new(),
         counters: Vec::new(),
+        hardware_counters: Vec::new(),
         dram_source: None,
         components: Vec::new(),
         models: Vec::new(),

@@ -8,5 +8,6 @@ mod discovery;
 mod faults;
 mod on_the_virtual_clock;
 mod on_the_wall;
+mod performance;
 mod probe;
 mod windows;

@@ -204,6 +204,7 @@ impl Scene {
                 covers: "all of the DRAM".into(),
                 provenance: Provenance::Estimated,
             }],
+            hardware_counters: Vec::new(),
             dram_source: Some("ppmu".into()),
             components: vec![
                 component("big", &["VDD_ARM", "VDD_MEM"]),
