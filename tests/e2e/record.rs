@@ -77,7 +77,7 @@ int main(int count, char **words)
             pthread_join(thread, nullptr);
         }
         if (!strcmp(what, "flood")) nothing(i);
-        if (!strcmp(what, "moves")) { on_cpu(i / 10 % 2); run_image(100); usleep(1000); }
+        if (!strcmp(what, "moves")) { on_cpu(i / 10 % 2); run_image(100); usleep(10000); }
         if (!strcmp(what, "answers") || !strcmp(what, "stubborn")) {
             run_image(i);
             usleep(20000);
@@ -258,7 +258,7 @@ fn a_probe_behind_a_semaphore_is_switched_on() {
     assert_eq!(alone.code(), Some(3), "nobody listens");
 }
 
-/// More marks than there is room for, told and noted: no span is made up from what is left.
+/// More marks than there is room for, told and noted.
 #[test]
 fn marks_that_are_lost_are_counted() {
     if !is_root(WHY) {
@@ -267,7 +267,7 @@ fn marks_that_are_lost_are_counted() {
     let place = Place::new();
     program(&place);
     let flood = "--image-mark uprobe:nothing --mark-buffer 4096 -- ./engine flood 100000";
-    record(&place, flood).succeeded().says(&["marks lost"]);
+    record(&place, flood).succeeded().says(&["marks were lost"]);
     assert!(noted(&place, "marks lost"));
     assert!(images(&place) < 100_000);
     record(&place, "--image-mark uprobe:nothing --mark-buffer 5000 -- ./engine flood 1")
