@@ -33,7 +33,6 @@ pub(super) struct Scene<'a> {
 #[derive(Debug)]
 struct Run {
     id: u64,
-    images: u64,
     first_ns: u64,
     last_ns: u64,
 }
@@ -197,17 +196,16 @@ impl<'a> Session<'a> {
         let id = self.take_id();
         if !self.runs.contains_key(&component) {
             let id = self.take_id();
-            let run = Run { id, images: 0, first_ns: image.start_ns, last_ns: image.end_ns };
+            let run = Run { id, first_ns: image.start_ns, last_ns: image.end_ns };
             self.runs.insert(component, run);
         }
-        let mut of_run = (0, 0);
+        // Numbered along the stream: images of several components are told apart by it.
+        let (mut of_run, index) = (0, self.account.images);
         if let Some(run) = self.runs.get_mut(&component) {
-            of_run = (run.id, run.images);
-            run.images += 1;
+            of_run = run.id;
             run.first_ns = run.first_ns.min(image.start_ns);
             run.last_ns = run.last_ns.max(image.end_ns);
         }
-        let (run, index) = of_run;
         for layer in &image.layers {
             let name = layer.name.clone().unwrap_or_else(|| "layer".into());
             let (times, layer) = ((layer.start_ns, layer.end_ns), self.take_id());
@@ -216,7 +214,7 @@ impl<'a> Session<'a> {
         self.account.images += 1;
         self.account.layers += image.layers.len() as u64;
         let (name, times) = (self.scene.program.clone(), (image.start_ns, image.end_ns));
-        self.write(SpanKind::Image, id, Some(run), name, component, Some(index), times)
+        self.write(SpanKind::Image, id, Some(of_run), name, component, Some(index), times)
     }
 
     fn take_id(&mut self) -> u64 {
