@@ -3,10 +3,10 @@
 CARGO ?= cargo
 WATTLINE = $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)/release/wattline
 
-.PHONY: help setup build demo test lint bench clean
+.PHONY: help setup build demo test lint bench bench-record clean
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Debian packages the build needs (installed when root, else the command to run)
 	@scripts/setup
@@ -29,6 +29,15 @@ lint: setup ## Format, lints, documentation and licences
 bench: ## Images/s beside ONNX Runtime, ncnn and MNN, on one and two threads (BENCH="rounds=9 json=FILE")
 	@scripts/setup python3 python3-venv
 	$(CARGO) bench -p wattline-inference --bench engines --locked -- $(BENCH)
+
+bench-record: build ## What a mark and being recorded cost, with ONNX Runtime's ResNet-50; as root
+	@scripts/setup python3 python3-venv
+	$(CARGO) run --release --locked -p wattline-ebpf --example bpf_cost
+	python3 -m venv $(dir $(WATTLINE))bench-record
+	$(dir $(WATTLINE))bench-record/bin/pip install --quiet --no-deps --only-binary=:all: \
+		-r inference/engines/onnxruntime.txt
+	$(CARGO) run --release --locked --example record_slowdown -- $(WATTLINE) \
+		$(dir $(WATTLINE))bench-record/bin/python
 
 test: lint ## Everything that is checked: lints, then all tests in release
 	@scripts/setup python3 python3-venv

@@ -6,20 +6,21 @@ mod session;
 mod specification;
 
 use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use wattline_agent::launch::{Ended, Held, Running};
+use wattline_agent::launch::{Ended, Held, LaunchError, Running};
 use wattline_agent::privileges::Capability;
 use wattline_agent::watch::{Level, Marking, Nesting};
-use wattline_agent::{Inventory, Recorder, Settings, interrupt};
+use wattline_agent::{CpuTimes, Inventory, Recorder, Settings, interrupt};
 use wattline_board::Roots;
 use wattline_board::clock::{Clock, WallClock, attend};
 use wattline_board::description::Component;
 use wattline_ebpf::symbols::libraries;
-use wattline_ebpf::{MarkSettings, Marks, Scope, Target as Accounted};
+use wattline_ebpf::{EbpfError, MarkSettings, Marks, Scope, Target as Accounted};
 use wattline_trace::rows::EventKind;
 use wattline_trace::{BundleWriter, ComponentRecord, Name, Outcome, Provenance};
 
@@ -28,7 +29,7 @@ use crate::recording::{
 };
 use crate::target::Target;
 use probes::Marked;
-use processes::{Family, is_alive};
+use processes::is_alive;
 use session::{Account, Scene, Session};
 use specification::Specification;
 
@@ -43,8 +44,11 @@ const TURN_NS: u64 = 20_000_000;
       --layer-mark usdt:wattline:layer_begin,layer_end -- wattline run …
 
 A mark is usdt:PROVIDER:BEGIN,END[@BINARY] or uprobe:SYMBOL[@BINARY][+OFFSET]. A symbol is
-written raw or demangled, in full or from a `::` on. With +OFFSET the function is meant that
-starts so many bytes after the symbol. The command's exit status becomes ours.")]
+written raw or demangled, in full or from a `::` on. With +OFFSET, or -0xOFFSET, the function is
+meant that starts so many bytes after the symbol, or before it; uprobe:@BINARY+OFFSET is the one
+that starts so many bytes into the file. Recording ends when the command ends, with
+--follow-children when the last process that descends from it does. The command's exit status
+becomes ours: 127 where there is no such command, 126 where it cannot be executed.")]
 pub(crate) struct Args {
     /// The directory to write the run bundle to
     #[arg(long, value_name = "DIR")]
@@ -79,10 +83,13 @@ pub(crate) struct Args {
     /// Note idle states that CPUs enter and leave, too: thousands a second
     #[arg(long)]
     idle_states: bool,
+    /// Room for marks that wait to be drained, bytes: a power of two
+    #[arg(long, value_name = "BYTES", default_value_t = MarkSettings::default().buffer_bytes)]
+    mark_buffer: u32,
     /// End after this long: the command is asked to (SIGTERM), a process is let go
     #[arg(long, value_name = "SECONDS")]
     duration: Option<f64>,
-    /// Watch the processes that the command starts, too
+    /// Watch the processes that descend from it, too, until the last of them ends
     #[arg(long)]
     follow_children: bool,
     /// Watch a process that runs already, and leave it alone afterwards
@@ -116,6 +123,24 @@ enum End {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    record(args).or_else(|error| match unstarted(&error) {
+        Some(status) => {
+            eprintln!("wattline: {error:#}");
+            Ok(ExitCode::from(status))
+        }
+        None => Err(error),
+    })
+}
+
+/// What a shell reports of a command that cannot be started: there is none, or no program.
+fn unstarted(error: &anyhow::Error) -> Option<u8> {
+    const NOT_EXECUTABLE: u8 = 126;
+    const NOT_FOUND: u8 = 127;
+    let LaunchError::Execute { source, .. } = error.downcast_ref()? else { return None };
+    Some(if source.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { NOT_EXECUTABLE })
+}
+
+fn record(args: &Args) -> Result<ExitCode> {
     if args.duration.is_some_and(|it| !(0.001..=1e8).contains(&it)) {
         bail!("--duration: expected seconds, more than 0");
     }
@@ -147,9 +172,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         None => Watched::Command(Held::start(&program, &args.command)?),
     };
     let pid = watched.pid();
-    let marks = attach(&images, layers.as_ref(), pid, args.follow_children)?;
+    let cpu_times = CpuTimes::attach(Accounted::Tree(pid));
+    let marks = attach(&images, layers.as_ref(), pid, &cpu_times, args)?;
     let mut inventory = Inventory::discover(&target.description, &Roots::machine());
-    inventory.attach_bpf(Accounted::Tree(pid), watch(args.idle_states), marks.programs()?);
+    inventory.attach_bpf(cpu_times, watch(args.idle_states), marks.programs()?);
     let cpu_times = inventory.cpu_times();
     // The command may be another user's, and has to hear of signals that we are sent.
     give_up_root(&args.out, &[&[Capability::CAP_KILL][..], inventory.capabilities()].concat());
@@ -184,7 +210,6 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         program: Name::new(&file_name(&program)),
         components: components.all.iter().map(|it| (it.name().into(), it.cpus.clone())).collect(),
         forced: components.forced,
-        family: args.follow_children.then(|| Family::new(pid)),
     };
     let layer_marking = layers.as_ref().map_or(Marking::Probes, |layers| layers.marking);
     let nesting = Nesting::new(images.marking, layer_marking);
@@ -266,9 +291,7 @@ impl Watching<'_> {
                     return Ok(End::Interrupted);
                 }
                 let command = held.release()?;
-                let end = self.until_end(session, Some(&command), command.pid())?;
-                interrupt::command_ended();
-                Ok(end)
+                self.until_end(session, Some(&command), command.pid())
             }
             Watched::Process(pid) => self.until_end(session, None, pid),
         }
@@ -283,26 +306,34 @@ impl Watching<'_> {
         let started_ns = self.clock.now_ns();
         let end_ns = self.args.duration.map(|seconds| started_ns + (seconds * 1e9) as u64);
         let mut asked_to_end = false;
+        let mut ended = None;
         loop {
             self.clock.sleep_until(self.clock.now_ns() + TURN_NS);
             // Looked at first: what it left before it ended is then drained.
-            let ended = command.map_or((!is_alive(pid)).then_some(End::ProcessGone), |command| {
-                command.ended().map(End::Command)
+            ended = ended.or_else(|| match command {
+                Some(command) => command.ended().map(End::Command),
+                None => (!is_alive(pid)).then_some(End::ProcessGone),
             });
+            if ended.is_some() {
+                interrupt::command_ended();
+            }
+            let others = ended.is_some() && self.args.follow_children && session.is_anybody_left();
             let now_ns = self.clock.now_ns();
             session.turn(now_ns)?;
-            if let Some(ended) = ended {
+            if let (Some(ended), false) = (ended, others) {
                 return Ok(if asked_to_end { End::Duration } else { ended });
             }
             if self.recorder.failure().is_some() {
                 return Ok(End::Failure);
             }
+            let runs = command.filter(|_| ended.is_none());
             // A command ends when it wants to: it has been told as we were.
-            if interrupt::interrupted() && command.is_none() {
-                return Ok(End::Interrupted);
+            if interrupt::interrupted() && runs.is_none() {
+                return Ok(ended.unwrap_or(End::Interrupted));
             }
-            if end_ns.is_some_and(|end_ns| now_ns >= end_ns) && !asked_to_end {
-                match command {
+            if end_ns.is_some_and(|end_ns| now_ns >= end_ns) {
+                match runs {
+                    Some(_) if asked_to_end => {}
                     Some(command) => command.terminate(),
                     None => return Ok(End::Duration),
                 }
@@ -346,18 +377,27 @@ fn files(args: &Args) -> Result<(PathBuf, Vec<PathBuf>)> {
         return Ok((files[0].clone(), files));
     }
     let word = args.command.first().context("no command is given")?;
-    let program = libraries::find_command(Path::new(word)).with_context(|| {
-        format!("cannot run {}; check the name, or give its path", word.to_string_lossy())
-    })?;
+    let program = libraries::find_command(Path::new(word))
+        .map_err(|source| LaunchError::Execute { program: word.into(), source })?;
     let files = libraries::of_command(&program)?;
     Ok((program, files))
 }
 
-fn attach(images: &Marked, layers: Option<&Marked>, pid: u32, family: bool) -> Result<Marks> {
+fn attach(
+    images: &Marked,
+    layers: Option<&Marked>,
+    pid: u32,
+    cpu_times: &Result<CpuTimes, EbpfError>,
+    args: &Args,
+) -> Result<Marks> {
     let probes: Vec<_> =
         images.probes.iter().chain(layers.into_iter().flat_map(|it| &it.probes)).cloned().collect();
-    let scope = if family { Scope::EveryProcess } else { Scope::Process(pid) };
-    Ok(Marks::attach(&probes, scope, MarkSettings::default())?)
+    let settings = MarkSettings { buffer_bytes: args.mark_buffer };
+    Ok(match (args.follow_children, cpu_times) {
+        (false, _) => Marks::attach(&probes, Scope::Process(pid), settings)?,
+        (true, Ok(cpu_times)) => Marks::attach_to_followed(&probes, &cpu_times.sched(), settings)?,
+        (true, Err(error)) => bail!("--follow-children: {error}"),
+    })
 }
 
 fn record_of(target: &Target, component: &Component, program: &Path) -> ComponentRecord {
@@ -387,6 +427,7 @@ fn tell(account: &Account, recorder: &Recorder) {
         (unmatched.ends, "ends had no begin: the recording started in the middle"),
         (unmatched.recursions, "calls were nested in one another: they are no spans"),
         (unmatched.stray_layers, "layers were in no image, or in one of several"),
+        (account.withheld, "marks came beside lost ones: they are in no span"),
         (account.elsewhere, "images ran on CPUs of no component; see wattline board show"),
     ];
     for (count, what) in counts.into_iter().filter(|(count, _)| *count > 0) {

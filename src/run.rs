@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
-use wattline_agent::{Inventory, Recorder, Settings, interrupt};
+use wattline_agent::{CpuTimes, Inventory, Recorder, Settings, interrupt};
 use wattline_board::Roots;
 use wattline_board::clock::{Clock, WallClock, attend};
 use wattline_board::description::Component;
@@ -119,7 +119,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     if let Scene::Machine(_) = scene {
         // Every thread of ours, the sampler's too: it is one process.
         let ourselves = Accounted::Tree(std::process::id());
-        inventory.attach_bpf(ourselves, watch(args.idle_states), Vec::new());
+        inventory.attach_bpf(CpuTimes::attach(ourselves), watch(args.idle_states), Vec::new());
     }
     give_up_root(&args.out, inventory.capabilities());
     interrupt::install()?;

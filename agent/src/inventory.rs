@@ -4,7 +4,7 @@ use std::io;
 
 use wattline_board::description::{Counter, Description, Rail};
 use wattline_board::{RegisterSource, Roots};
-use wattline_ebpf::{Program, Target, Watch};
+use wattline_ebpf::{EbpfError, Program, Watch};
 use wattline_trace::{CounterRecord, Provenance, RailRecord};
 
 use crate::counter::CounterBlock;
@@ -65,14 +65,19 @@ impl Inventory {
         inventory
     }
 
-    /// Has the kernel account the CPU time of `target`, report what `watch` asks for, and meter its
+    /// Has the kernel tell `cpu_times`, report what `watch` asks for, and meter its
     /// own programs and those in `others`. Call it before capabilities are given up; what is
     /// recorded needs none afterwards. What is refused is in [`Inventory::missing`], and recorded as
     /// well as it can be without.
     ///
     /// For the machine at hand alone: an emulated board's CPUs are not those of this kernel.
-    pub fn attach_bpf(&mut self, target: Target, watch: Watch, others: Vec<Program>) {
-        self.kernel = Kernel::attach(target, watch, others, &mut self.missing);
+    pub fn attach_bpf(
+        &mut self,
+        cpu_times: Result<CpuTimes, EbpfError>,
+        watch: Watch,
+        others: Vec<Program>,
+    ) {
+        self.kernel = Kernel::attach(cpu_times, watch, others, &mut self.missing);
     }
 
     /// The capabilities that recording needs besides [`privileges::RECORDING`]; mostly none.

@@ -1,7 +1,7 @@
 //! What BPF programs in the kernel tell the recorder: whose CPU time it is, changes of frequency
 //! and idle states, and what those programs cost.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wattline_ebpf::{
     CpuTime, EbpfError, Frequency, Program, Sched, SelfMeter, Support, SupportRoots, Target, Watch,
@@ -46,14 +46,13 @@ impl Kernel {
     /// Attaches what can be, and meters it together with the programs in `others`. What is refused
     /// is told in one line, or in one for each where the reasons differ.
     pub(crate) fn attach(
-        target: Target,
+        cpu_times: Result<CpuTimes, EbpfError>,
         watch: Watch,
         others: Vec<Program>,
         missing: &mut Vec<Missing>,
     ) -> Self {
         let mut programs = others;
-        let sched = Sched::attach(target);
-        if let Err(error) = &sched {
+        if let Err(error) = &cpu_times {
             missing.push(lacking("CPU time of the program", error, WITHOUT_SCHED));
             if !is_of_the_target(error) {
                 return Kernel { meter: Meter::start(programs, missing), ..Kernel::default() };
@@ -62,17 +61,13 @@ impl Kernel {
         let frequency = Frequency::attach(watch).inspect_err(|error| {
             missing.push(lacking("frequency changes", error, WITHOUT_FREQUENCY));
         });
-        let (sched, frequency) = (sched.ok(), frequency.ok());
+        let (cpu_times, frequency) = (cpu_times.ok(), frequency.ok());
         let own = [
-            sched.as_ref().and_then(|sched| sched.programs().ok()),
+            cpu_times.as_ref().and_then(|cpu_times| cpu_times.sched().programs().ok()),
             frequency.as_ref().and_then(|frequency| frequency.programs().ok()),
         ];
         programs.extend(own.into_iter().flatten().flatten());
-        Kernel {
-            cpu_times: sched.map(CpuTimes::new),
-            frequency,
-            meter: Meter::start(programs, missing),
-        }
+        Kernel { cpu_times, frequency, meter: Meter::start(programs, missing) }
     }
 }
 
@@ -108,9 +103,19 @@ fn is_of_the_target(error: &EbpfError) -> bool {
 }
 
 impl CpuTimes {
-    fn new(sched: Sched) -> Self {
+    /// Attaches what accounts a target's time, from now on.
+    ///
+    /// # Errors
+    /// As [`Sched::attach`].
+    pub fn attach(target: Target) -> Result<Self, EbpfError> {
+        let sched = Sched::attach(target)?;
         let cpus = sched.cpus();
-        CpuTimes { sched: Arc::new(Mutex::new(sched)), cpus }
+        Ok(CpuTimes { sched: Arc::new(Mutex::new(sched)), cpus })
+    }
+
+    /// The account itself, for who else follows its target. Nobody reads it meanwhile.
+    pub fn sched(&self) -> MutexGuard<'_, Sched> {
+        self.sched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many CPUs there may be: the length [`CpuTimes::read`] wants.
@@ -121,7 +126,7 @@ impl CpuTimes {
     /// Puts the account of CPU `i` since the programs were attached into `times[i]`; answers the
     /// instant it holds for, ns. Waits some microseconds if another thread is reading.
     pub fn read(&self, times: &mut [CpuTime]) -> u64 {
-        self.sched.lock().unwrap_or_else(PoisonError::into_inner).read(times)
+        self.sched().read(times)
     }
 
     /// The same, or `None` at once if another thread is reading. Allocates nothing and makes no

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use fake::{FakeBoard, Updater, exynos5422};
-use wattline_agent::{Inventory, Recorder, Settings};
+use wattline_agent::{CpuTimes, Inventory, Recorder, Settings};
 use wattline_board::clock::{Clock, WallClock, attend};
 use wattline_ebpf::{Support, SupportRoots, Target, Watch};
 use wattline_trace::rows::CpuRow;
@@ -47,7 +47,8 @@ fn no_allocation_a_sample() {
     let bundle = board.bundle();
     let mut inventory = Inventory::discover(&exynos5422(), &board.roots);
     // The CPUs' accounts are sampled too, where the kernel gives them.
-    inventory.attach_bpf(Target::Tree(std::process::id()), Watch::FrequencyAndIdle, Vec::new());
+    let ourselves = CpuTimes::attach(Target::Tree(std::process::id()));
+    inventory.attach_bpf(ourselves, Watch::FrequencyAndIdle, Vec::new());
     let accounted = inventory.cpu_times().is_some();
     let works = Support::detect(&SupportRoots::default()).works();
     assert_eq!(accounted, works, "{:?}", inventory.missing());

@@ -1,6 +1,7 @@
 /* Marks from USDT probes, instructions and functions of any program. */
 #include "kernel.h"
 #include "drops.h"
+#include "followed.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 #include <bpf/usdt.bpf.h>
@@ -11,6 +12,10 @@ char LICENSE[] SEC("license") = "Dual MIT/GPL";
 #define NO_ARGUMENT 0xff
 
 enum { BEGIN = 0, END = 1 };
+
+/* Whether hits of processes that are not followed are left out. Set by the loader, which then
+ * has `followed` shared with sched.bpf.c. */
+const volatile __u32 followed_alone SEC(".rodata.followed_alone") = 0;
 
 /* What to do at a probe; its attach cookie is its index. Set by the loader. */
 struct probe {
@@ -44,6 +49,16 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 4096); /* set by the loader */
 } records SEC(".maps");
+
+static __always_inline int is_wanted(void)
+{
+	__u8 *state;
+
+	if (!followed_alone)
+		return 1;
+	state = state_of(bpf_get_current_pid_tgid() >> 32);
+	return state && *state;
+}
 
 static __always_inline void begin_mark(struct mark *mark, struct probe *probe)
 {
@@ -96,7 +111,7 @@ int on_usdt(struct pt_regs *ctx)
 	struct probe *probe = bpf_map_lookup_elem(&probes, &index);
 	struct mark mark;
 
-	if (!probe)
+	if (!probe || !is_wanted())
 		return 0;
 	begin_mark(&mark, probe);
 	mark.ids[0] = usdt_argument(ctx, probe->ids[0]);
@@ -145,7 +160,7 @@ static __always_inline int at_instruction(struct pt_regs *ctx)
 	struct probe *probe = probe_here(ctx);
 	struct mark mark;
 
-	if (!probe)
+	if (!probe || !is_wanted())
 		return 0;
 	begin_mark(&mark, probe);
 	mark.ids[0] = call_argument(ctx, probe->ids[0]);
@@ -158,7 +173,7 @@ static __always_inline int at_return(struct pt_regs *ctx)
 	struct probe *probe = probe_here(ctx);
 	struct mark mark;
 
-	if (!probe)
+	if (!probe || !is_wanted())
 		return 0;
 	begin_mark(&mark, probe);
 	mark.moment = END;

@@ -108,6 +108,18 @@ impl Marks {
         Err(EbpfError::NotBuilt)
     }
 
+    /// Attaches every probe, or none, for the processes that `sched` follows.
+    ///
+    /// # Errors
+    /// [`EbpfError::NotBuilt`], always.
+    pub fn attach_to_followed(
+        _probes: &[Probe],
+        _sched: &Sched,
+        _settings: MarkSettings,
+    ) -> Result<Self, EbpfError> {
+        Err(EbpfError::NotBuilt)
+    }
+
     /// Hands over the marks since the last call; answers how many. Those of one thread come in
     /// order; those of several CPUs may be a few microseconds out of it.
     pub fn drain(&mut self, _mark: impl FnMut(&Mark<'_>)) -> usize {

@@ -8,9 +8,10 @@ use libbpf_rs::{MapCore, MapFlags, UprobeMultiOpts, UprobeOpts, UsdtOpts};
 use crate::mapping::Numbers;
 use crate::object::{Loaded, Opened, compiled};
 use crate::ring::Ring;
+use crate::sched::FOLLOWED_PROCESSES;
 use crate::{
-    Arguments, EbpfError, Mark, MarkSettings, Moment, NAME_BYTES, Place, Probe, Program, Scope,
-    Step, cpus,
+    Arguments, EbpfError, Mark, MarkSettings, Moment, NAME_BYTES, Place, Probe, Program, Sched,
+    Scope, Step, cpus,
 };
 
 const NAME: &str = "marks";
@@ -62,18 +63,43 @@ impl Marks {
         scope: Scope,
         settings: MarkSettings,
     ) -> Result<Self, EbpfError> {
+        Self::attach_either_way(probes, scope, None, settings)
+    }
+
+    /// Attaches every probe, or none, for the processes that `sched` follows
+    /// ([`Target::Tree`](crate::Target::Tree)): the kernel decides at each hit, so that none of a
+    /// process that has long ended when its marks are drained is missed, and none of a stranger
+    /// counts.
+    ///
+    /// # Errors
+    /// As [`Marks::attach`].
+    pub fn attach_to_followed(
+        probes: &[Probe],
+        sched: &Sched,
+        settings: MarkSettings,
+    ) -> Result<Self, EbpfError> {
+        Self::attach_either_way(probes, Scope::EveryProcess, Some(sched), settings)
+    }
+
+    fn attach_either_way(
+        probes: &[Probe],
+        scope: Scope,
+        sched: Option<&Sched>,
+        settings: MarkSettings,
+    ) -> Result<Self, EbpfError> {
         check(probes, settings)?;
         let has_sites = probes.iter().any(|probe| !matches!(probe.place, Place::Usdt { .. }));
         // Many at once need Linux 6.6; where that fails, the second try says what is wrong.
-        if has_sites && let Ok(marks) = Self::attach_as(probes, scope, settings, true) {
+        if has_sites && let Ok(marks) = Self::attach_as(probes, scope, sched, settings, true) {
             return Ok(marks);
         }
-        Self::attach_as(probes, scope, settings, false)
+        Self::attach_as(probes, scope, sched, settings, false)
     }
 
     fn attach_as(
         probes: &[Probe],
         scope: Scope,
+        sched: Option<&Sched>,
         settings: MarkSettings,
         many_at_once: bool,
     ) -> Result<Self, EbpfError> {
@@ -82,6 +108,10 @@ impl Marks {
         opened.size("records", settings.buffer_bytes)?;
         opened.size("drops", cpus::possible() as u32)?;
         opened.size("probes", probes.len().max(1) as u32)?;
+        if let Some(sched) = sched {
+            opened.share(FOLLOWED_PROCESSES, &sched.followed()?)?;
+            opened.set(".rodata.followed_alone", &1u32.to_ne_bytes())?;
+        }
         let loaded = opened.load()?;
         let table = loaded.map("probes")?;
         for (index, probe) in probes.iter().enumerate() {

@@ -57,6 +57,14 @@ impl Opened {
         found.set_max_entries(entries).map_err(|error| failure(name, Step::Open, map, error, ""))
     }
 
+    /// Has a map be one that another object file has in the kernel.
+    pub(crate) fn share(&mut self, map: &str, other: &MapHandle) -> Result<(), EbpfError> {
+        let name = self.name;
+        let mut found = self.object.maps_mut().find(|candidate| candidate.name() == map);
+        let found = found.as_mut().ok_or_else(|| absent(name, map))?;
+        found.reuse_fd(other.as_fd()).map_err(|error| failure(name, Step::Open, map, error, ""))
+    }
+
     /// Sets constants that the program reads.
     pub(crate) fn set(&mut self, section: &str, value: &[u8]) -> Result<(), EbpfError> {
         let name = self.name;

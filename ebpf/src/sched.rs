@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::sync::atomic::Ordering;
 
-use libbpf_rs::ProgramInput;
+use libbpf_rs::{MapHandle, ProgramInput};
 use nix::time::{ClockId, clock_gettime};
 
 use crate::cgroup::{self, CgroupId};
@@ -13,6 +13,8 @@ use crate::object::{Loaded, Opened, compiled};
 use crate::{CpuTime, EbpfError, Program, Step, Target, cpus, tree};
 
 const NAME: &str = "sched";
+/// The map that holds a byte for each process there may be.
+pub(crate) const FOLLOWED_PROCESSES: &str = "followed";
 const ON_SWITCH: &str = "on_switch";
 const ON_FORK: &str = "on_fork";
 const ON_EXIT: &str = "on_exit";
@@ -78,7 +80,7 @@ impl Sched {
             opened.only(&[BEGIN, ON_SWITCH]);
         }
         let blocks = if is_tree { limit.div_ceil(PROCESSES) } else { 1 };
-        opened.size("followed", blocks)?;
+        opened.size(FOLLOWED_PROCESSES, blocks)?;
         let loaded = opened.load()?;
         let numbers = |map: &'static str, length| {
             Numbers::map(loaded.map(map)?, length).map_err(|source| EbpfError::Failed {
@@ -89,7 +91,8 @@ impl Sched {
             })
         };
         let accounts = numbers("accounts", cpus::possible() * ACCOUNT)?;
-        let followed = numbers("followed", (blocks * PROCESSES) as usize / size_of::<u64>())?;
+        let followed =
+            numbers(FOLLOWED_PROCESSES, (blocks * PROCESSES) as usize / size_of::<u64>())?;
         let last = vec![CpuTime::default(); cpus::possible()];
         let mut sched = Sched { loaded, followed, accounts, missed: 0, last };
         if let Target::Tree(root) = target {
@@ -144,6 +147,11 @@ impl Sched {
         let any = self.followed.all().filter(|processes| *processes != 0);
         any.map(|processes| processes.to_ne_bytes().iter().filter(|state| **state != 0).count())
             .sum()
+    }
+
+    /// Whom it follows, for programs that look at nobody else.
+    pub(crate) fn followed(&self) -> Result<MapHandle, EbpfError> {
+        self.loaded.map(FOLLOWED_PROCESSES)
     }
 
     /// Its programs, for [`SelfMeter::start`](crate::SelfMeter::start).

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use wattline_agent::watch::{Level, Marking};
 use wattline_ebpf::symbols::{find_function, find_usdt, libraries};
 use wattline_ebpf::{Arguments, Moment, Place, Probe};
@@ -62,13 +62,35 @@ pub(super) fn find(
             let function = find_function(files, symbol)?;
             let file_offset = function
                 .file_offset
-                .checked_add(*offset)
-                .context("the offset is beyond any file")?;
-            let arguments = Arguments { name: name_argument, ..Arguments::default() };
-            let shown = format!("{} in {}", function.name, function.binary.display());
-            let place = Place::Function { file_offset };
-            let probe = Probe { binary: function.binary, place, arguments, cookie };
-            Ok(Marked { marking: Marking::Function, probes: vec![probe], shown })
+                .checked_add_signed(*offset)
+                .context("the offset lies before the file's begin, or beyond any file's end")?;
+            let shown = match offset {
+                0 => format!("{} in {}", function.name, function.binary.display()),
+                _ => format!("{}{offset:+} in {}", function.name, function.binary.display()),
+            };
+            Ok(at_function(function.binary, file_offset, cookie, name_argument, shown))
+        }
+        Specification::Offset { binary, file_offset } => {
+            let files = libraries::of_command(binary)?;
+            let binary = files.into_iter().next().context("there is no file to look into")?;
+            let bytes = std::fs::metadata(&binary).map(|it| it.len()).unwrap_or(0);
+            if *file_offset >= bytes {
+                bail!("{} has {bytes:#x} bytes, and none at {file_offset:#x}", binary.display());
+            }
+            let shown = format!("{file_offset:#x} in {}", binary.display());
+            Ok(at_function(binary, *file_offset, cookie, name_argument, shown))
         }
     }
+}
+
+fn at_function(
+    binary: PathBuf,
+    file_offset: u64,
+    cookie: u64,
+    name: Option<u8>,
+    shown: String,
+) -> Marked {
+    let arguments = Arguments { name, ..Arguments::default() };
+    let probe = Probe { binary, place: Place::Function { file_offset }, arguments, cookie };
+    Marked { marking: Marking::Function, probes: vec![probe], shown }
 }

@@ -5,11 +5,10 @@ use std::collections::{HashMap, VecDeque};
 use wattline_agent::watch::{Attribution, ImageSpan, Mark, Nesting, Unmatched};
 use wattline_agent::{CpuTimes, Recorder};
 use wattline_ebpf::{CpuTime, Marks, Moment};
-use wattline_trace::rows::{EventKind, SpanKind, SpanRow};
+use wattline_trace::rows::{ALL_COMPONENTS, EventKind, SpanKind, SpanRow};
 use wattline_trace::{Name, TableWriter, WriteError};
 
 use super::probes::level_of;
-use super::processes::Family;
 
 /// Marks of several CPUs may come out of order by less than this.
 const DISORDER_NS: u64 = 10_000_000;
@@ -28,15 +27,12 @@ pub(super) struct Scene<'a> {
     pub(super) components: Vec<(Name, Vec<u32>)>,
     /// The component that everything is said to run on.
     pub(super) forced: Option<usize>,
-    /// Whose marks count, where more than one process is watched.
-    pub(super) family: Option<Family>,
 }
 
 /// All images of one component: the parent of their spans.
 #[derive(Debug)]
 struct Run {
     id: u64,
-    images: u64,
     first_ns: u64,
     last_ns: u64,
 }
@@ -48,6 +44,8 @@ pub(super) struct Account {
     pub(super) layers: u64,
     /// Marks that were lost because nobody drained them in time.
     pub(super) dropped: u64,
+    /// Marks that came beside those, so that no span can be made of them.
+    pub(super) withheld: u64,
     /// Images on CPUs that belong to no component.
     pub(super) elsewhere: u64,
     pub(super) unmatched: Unmatched,
@@ -100,9 +98,6 @@ impl<'a> Session<'a> {
 
     /// Takes what came since the last turn, and writes what is whole.
     pub(super) fn turn(&mut self, now_ns: u64) -> Result<(), WriteError> {
-        if let Some(family) = &mut self.scene.family {
-            family.look();
-        }
         self.drain();
         if let Some(cpu_times) = &self.cpu_times {
             let t_ns = cpu_times.read(&mut self.times);
@@ -111,8 +106,11 @@ impl<'a> Session<'a> {
         let lost = self.marks.dropped() - self.account.dropped;
         if lost > 0 {
             self.account.dropped += lost;
-            self.take_until(u64::MAX);
-            self.whole.extend(self.nesting.forget_open());
+            // What was drained with a gap in it: a begin may be of one call and the end that follows
+            // of a later one, which would be one long span where there were many.
+            self.account.withheld += self.fresh.len() as u64;
+            self.fresh.clear();
+            self.nesting.forget_open();
             let detail = format!("{lost} marks lost: they came faster than they were drained");
             self.scene.recorder.note(EventKind::Drop, "marks", &detail);
             self.scene.recorder.count_lost_marks(lost);
@@ -131,21 +129,40 @@ impl<'a> Session<'a> {
         self.take_until(u64::MAX);
         self.whole.extend(self.nesting.forget_open());
         self.write_until(u64::MAX)?;
-        for (component, run) in std::mem::take(&mut self.runs) {
-            let times = (run.first_ns, run.last_ns);
-            let name = self.scene.program.clone();
-            self.write(SpanKind::Run, run.id, None, name, component, None, times)?;
-        }
+        self.write_runs()?;
         self.account.unmatched = self.nesting.unmatched();
         Ok(self.account)
     }
 
-    fn drain(&mut self) {
-        let (fresh, names, family) = (&mut self.fresh, &mut self.names, &mut self.scene.family);
-        self.marks.drain(|mark| {
-            if family.as_mut().is_some_and(|family| !family.has(mark.pid)) {
-                return;
+    /// Whether a process that is watched has not ended; false where nobody counts them.
+    pub(super) fn is_anybody_left(&self) -> bool {
+        self.cpu_times.as_ref().is_some_and(|it| it.sched().tracked() > 0)
+    }
+
+    /// Writes each component's run, and the run of `all` over those that overlap: rails and DRAM
+    /// are shared, so that they are measured together.
+    fn write_runs(&mut self) -> Result<(), WriteError> {
+        let runs = std::mem::take(&mut self.runs).into_iter();
+        let intervals =
+            runs.map(|(component, run)| ((run.first_ns, run.last_ns), (component, run)));
+        let name = self.scene.program.clone();
+        for (times, together) in overlapping(intervals.collect()) {
+            let parent = (together.len() > 1).then(|| self.take_id());
+            if let Some(id) = parent {
+                let all = ALL_COMPONENTS.into();
+                self.scene.spans.write(&row(SpanKind::Run, id, None, name.clone(), all, times))?;
             }
+            for (component, run) in together {
+                let times = (run.first_ns, run.last_ns);
+                self.write(SpanKind::Run, run.id, parent, name.clone(), component, None, times)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn drain(&mut self) {
+        let (fresh, names) = (&mut self.fresh, &mut self.names);
+        self.marks.drain(|mark| {
             fresh.push(Mark {
                 t_ns: mark.t_ns,
                 pid: mark.pid,
@@ -185,17 +202,16 @@ impl<'a> Session<'a> {
         let id = self.take_id();
         if !self.runs.contains_key(&component) {
             let id = self.take_id();
-            let run = Run { id, images: 0, first_ns: image.start_ns, last_ns: image.end_ns };
+            let run = Run { id, first_ns: image.start_ns, last_ns: image.end_ns };
             self.runs.insert(component, run);
         }
-        let mut of_run = (0, 0);
+        // Numbered along the stream: images of several components are told apart by it.
+        let (mut of_run, index) = (0, self.account.images);
         if let Some(run) = self.runs.get_mut(&component) {
-            of_run = (run.id, run.images);
-            run.images += 1;
+            of_run = run.id;
             run.first_ns = run.first_ns.min(image.start_ns);
             run.last_ns = run.last_ns.max(image.end_ns);
         }
-        let (run, index) = of_run;
         for layer in &image.layers {
             let name = layer.name.clone().unwrap_or_else(|| "layer".into());
             let (times, layer) = ((layer.start_ns, layer.end_ns), self.take_id());
@@ -204,7 +220,7 @@ impl<'a> Session<'a> {
         self.account.images += 1;
         self.account.layers += image.layers.len() as u64;
         let (name, times) = (self.scene.program.clone(), (image.start_ns, image.end_ns));
-        self.write(SpanKind::Image, id, Some(run), name, component, Some(index), times)
+        self.write(SpanKind::Image, id, Some(of_run), name, component, Some(index), times)
     }
 
     fn take_id(&mut self) -> u64 {
@@ -221,22 +237,50 @@ impl<'a> Session<'a> {
         name: Name,
         component: usize,
         image: Option<u64>,
-        (start_ns, end_ns): (u64, u64),
+        times: (u64, u64),
     ) -> Result<(), WriteError> {
-        self.scene.spans.write(&SpanRow {
-            id,
-            parent,
-            kind,
-            name,
-            component: self.scene.components[component].0.clone(),
-            image,
-            start_ns,
-            end_ns,
-            // What a program computes is not seen from outside.
-            flops: None,
-            bytes_theoretical: None,
-        })
+        let component = self.scene.components[component].0.clone();
+        self.scene.spans.write(&SpanRow { image, ..row(kind, id, parent, name, component, times) })
     }
+}
+
+fn row(
+    kind: SpanKind,
+    id: u64,
+    parent: Option<u64>,
+    name: Name,
+    component: Name,
+    (start_ns, end_ns): (u64, u64),
+) -> SpanRow {
+    SpanRow {
+        id,
+        parent,
+        kind,
+        name,
+        component,
+        image: None,
+        start_ns,
+        end_ns,
+        // What a program computes is not seen from outside.
+        flops: None,
+        bytes_theoretical: None,
+    }
+}
+
+/// Puts together what overlaps, directly or through others; those that merely touch do not.
+fn overlapping<T>(mut intervals: Vec<((u64, u64), T)>) -> Vec<((u64, u64), Vec<T>)> {
+    intervals.sort_by_key(|(times, _)| *times);
+    let mut groups: Vec<((u64, u64), Vec<T>)> = Vec::new();
+    for ((start, end), item) in intervals {
+        match groups.last_mut() {
+            Some(((_, last), group)) if start < *last => {
+                *last = end.max(*last);
+                group.push(item);
+            }
+            _ => groups.push(((start, end), vec![item])),
+        }
+    }
+    groups
 }
 
 /// The name of these bytes, made once.
@@ -250,4 +294,17 @@ fn interned(names: &mut HashMap<Box<[u8]>, Name>, bytes: &[u8]) -> Option<Name> 
     let name = Name::new(&String::from_utf8_lossy(bytes));
     names.insert(bytes.into(), name.clone());
     Some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_overlaps_is_put_together_and_what_touches_is_not() {
+        let runs = vec![((20, 30), 'c'), ((0, 10), 'a'), ((5, 20), 'b'), ((25, 26), 'd')];
+        let expected = vec![((0, 20), vec!['a', 'b']), ((20, 30), vec!['c', 'd'])];
+        assert_eq!(overlapping(runs), expected);
+        assert_eq!(overlapping(vec![((3, 3), 'a')]), [((3, 3), vec!['a'])]);
+    }
 }

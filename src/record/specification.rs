@@ -8,14 +8,16 @@ use std::str::FromStr;
 pub(crate) enum Specification {
     /// `usdt:PROVIDER:BEGIN,END[@BINARY]`
     Usdt { provider: String, begin: String, end: String, binary: Option<PathBuf> },
-    /// `uprobe:SYMBOL[@BINARY][+OFFSET]`: a function's entry and return; with an offset, those of
-    /// the function that starts so many bytes after the symbol.
-    Uprobe { symbol: String, binary: Option<PathBuf>, offset: u64 },
+    /// `uprobe:SYMBOL[@BINARY][±OFFSET]`: a function's entry and return; with an offset, those of
+    /// the function that starts so many bytes after the symbol, or before it.
+    Uprobe { symbol: String, binary: Option<PathBuf>, offset: i64 },
+    /// `uprobe:@BINARY+OFFSET`: those of the function that starts so many bytes into the file.
+    Offset { binary: PathBuf, file_offset: u64 },
 }
 
 /// How both forms are written.
-pub(crate) const FORMS: &str =
-    "usdt:PROVIDER:BEGIN,END[@BINARY] or uprobe:SYMBOL[@BINARY][+OFFSET]";
+pub(crate) const FORMS: &str = "usdt:PROVIDER:BEGIN,END[@BINARY] or uprobe:SYMBOL[@BINARY][±OFFSET] or \
+     uprobe:@BINARY+OFFSET";
 
 impl FromStr for Specification {
     type Err = String;
@@ -44,14 +46,33 @@ fn usdt(text: &str) -> Option<Specification> {
 }
 
 fn uprobe(text: &str) -> Option<Specification> {
-    // C++ has names with a plus: only a number after it is an offset.
-    let (place, offset) = match text.rsplit_once('+') {
-        Some((place, digits)) => number(digits).map_or((text, 0), |offset| (place, offset)),
-        None => (text, 0),
-    };
+    let (place, offset) = split_offset(text);
     let (symbol, binary) = split_binary(place)?;
-    let symbol = symbol.to_owned();
-    (!symbol.is_empty()).then_some(Specification::Uprobe { symbol, binary, offset })
+    match (symbol, binary) {
+        ("", Some(binary)) => {
+            let file_offset = u64::try_from(offset?).ok()?;
+            Some(Specification::Offset { binary, file_offset })
+        }
+        ("", None) => None,
+        (symbol, binary) => Some(Specification::Uprobe {
+            symbol: symbol.to_owned(),
+            binary,
+            offset: offset.unwrap_or(0),
+        }),
+    }
+}
+
+/// C++ has names with a plus or a minus, and files have either: only a number after it is an
+/// offset, and after a minus one that is written `0x…` (`lib-2` is a file).
+fn split_offset(text: &str) -> (&str, Option<i64>) {
+    let Some(at) = text.rfind(['+', '-']) else { return (text, None) };
+    let (place, digits) = (&text[..at], &text[at + 1..]);
+    let before = text[at..].starts_with('-');
+    let offset = number(digits).filter(|_| !before || digits.starts_with("0x"));
+    match offset {
+        Some(offset) => (place, Some(if before { -offset } else { offset })),
+        None => (text, None),
+    }
 }
 
 fn split_binary(text: &str) -> Option<(&str, Option<PathBuf>)> {
@@ -62,18 +83,18 @@ fn split_binary(text: &str) -> Option<(&str, Option<PathBuf>)> {
     }
 }
 
-fn number(text: &str) -> Option<u64> {
-    match text.strip_prefix("0x") {
-        Some(digits) => u64::from_str_radix(digits, 16).ok(),
-        None => text.parse().ok(),
-    }
+/// Digits alone: a sign is no part of it.
+fn number(text: &str) -> Option<i64> {
+    let (digits, radix) = text.strip_prefix("0x").map_or((text, 10), |digits| (digits, 16));
+    let all_digits = digits.chars().all(|letter| letter.is_digit(radix));
+    all_digits.then(|| i64::from_str_radix(digits, radix).ok()).flatten()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn uprobe(symbol: &str, binary: Option<&str>, offset: u64) -> Specification {
+    fn uprobe(symbol: &str, binary: Option<&str>, offset: i64) -> Specification {
         Specification::Uprobe { symbol: symbol.into(), binary: binary.map(PathBuf::from), offset }
     }
 
@@ -85,10 +106,17 @@ mod tests {
             ("uprobe:run@/lib/a.so", uprobe("run", Some("/lib/a.so"), 0)),
             ("uprobe:run@lib.so+0x10", uprobe("run", Some("lib.so"), 16)),
             ("uprobe:run+12", uprobe("run", None, 12)),
+            ("uprobe:run@lib.so-0x10", uprobe("run", Some("lib.so"), -16)),
+            ("uprobe:run@lib-2.so", uprobe("run", Some("lib-2.so"), 0)),
+            ("uprobe:run@lib-2", uprobe("run", Some("lib-2"), 0)),
+            ("uprobe:run@lib-2-0x2", uprobe("run", Some("lib-2"), -2)),
+            ("uprobe:Vector::operator-", uprobe("Vector::operator-", None, 0)),
             ("uprobe:Vector::operator+", uprobe("Vector::operator+", None, 0)),
         ] {
             assert_eq!(text.parse(), Ok(expected), "{text}");
         }
+        let offset = Specification::Offset { binary: "./lib.so".into(), file_offset: 0x84320 };
+        assert_eq!("uprobe:@./lib.so+0x84320".parse(), Ok(offset));
         let usdt = |binary: Option<&str>| Specification::Usdt {
             provider: "wattline".into(),
             begin: "image_begin".into(),
@@ -110,6 +138,8 @@ mod tests {
             "usdt:a:b,c,d",
             "uprobe:",
             "uprobe:@x",
+            "uprobe:@x-0x10",
+            "uprobe:+0x10",
             "uprobe:f@",
             "kprobe:x",
         ] {

@@ -1,26 +1,25 @@
 //! `wattline record`: programs that know nothing of us, compiled here, watched on the real kernel.
 
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::time::Duration;
-
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use std::process::Command;
 
 use crate::bundle::Table;
 use crate::place::{Answer, Place};
 use crate::root::is_root;
 
-const WHY: &str = "BPF programs are loaded";
+pub(crate) const WHY: &str = "BPF programs are loaded";
 
 /// A function in C, one in a C++ namespace, probes by <sys/sdt.h>, one that calls itself, one whose
 /// thread dies inside, and a status of the user's choice.
 const PROGRAM: &str = r#"
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <csignal>
+#include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <sys/sdt.h>
@@ -37,6 +36,10 @@ KEPT void run_image(int n) {
     sink += 1;
 }
 KEPT void deep(int n) { work(1000); if (n) deep(n - 1); sink += n; }
+KEPT void nothing(int n) { sink += n; }
+static void on_cpu(int cpu) { cpu_set_t set; CPU_ZERO(&set); CPU_SET(cpu, &set); sched_setaffinity(0, sizeof set, &set); }
+static void answers(int) { _exit(42); }
+static void notes(int) { close(open("noticed", O_CREAT | O_WRONLY, 0644)); }
 KEPT void *dies(void *) { pthread_exit(nullptr); }
 
 namespace net {
@@ -51,7 +54,11 @@ int main(int count, char **words)
 {
     const char *what = words[1];
     int times = count > 2 ? atoi(words[2]) : 1;
+    int parent = getppid();
     net::Engine engine;
+    if (!strcmp(what, "who")) printf("%u %u\n", getuid(), getgid());
+    if (!strcmp(what, "answers")) signal(SIGINT, answers);
+    if (!strcmp(what, "stubborn")) signal(SIGINT, notes);
     net::Other other;
     engine.warm(1);
     other.warm(1);
@@ -69,37 +76,93 @@ int main(int count, char **words)
             pthread_create(&thread, nullptr, dies, nullptr);
             pthread_join(thread, nullptr);
         }
+        if (!strcmp(what, "flood")) nothing(i);
+        if (!strcmp(what, "moves")) { on_cpu(i / 10 % 2); run_image(100); usleep(10000); }
+        if (!strcmp(what, "answers") || !strcmp(what, "stubborn")) {
+            run_image(i);
+            usleep(20000);
+            if (getppid() != parent) break;
+        }
+        /* Each is gone at once, and so is the one that started it. */
+        if (!strcmp(what, "grandchildren") && !fork()) {
+            if (!fork()) run_image(i);
+            _exit(0);
+        }
+        if (!strcmp(what, "outlived") && !fork()) { usleep(400000); run_image(i); _exit(0); }
         if (!strcmp(what, "slowly")) { run_image(i); usleep(20000); }
         if (!strcmp(what, "forks")) {
             if (!fork()) { run_image(i); usleep(50000); _exit(0); }
         }
     }
-    while (wait(nullptr) > 0) {}
+    if (strcmp(what, "outlived")) while (wait(nullptr) > 0) {}
     if (!strcmp(what, "killed")) raise(SIGKILL);
     return count > 3 ? atoi(words[3]) : 0;
 }
 "#;
 
-fn program(place: &Place) {
-    place.write("engine.cc", PROGRAM);
-    let (source, program) = (place.path("engine.cc"), place.path("engine"));
+const RUST_PROGRAM: &str = r#"
+mod net {
+    pub struct Engine;
+    impl Engine {
+        #[inline(never)]
+        pub fn classify(&self, times: u64) -> u64 {
+            std::hint::black_box(times)
+        }
+    }
+}
+fn main() {
+    let times = std::env::args().nth(1).unwrap().parse().unwrap();
+    for time in 0..times {
+        std::hint::black_box(net::Engine.classify(time));
+    }
+}
+"#;
+
+/// It says whether anybody listened.
+const GATED_PROGRAM: &str = r#"
+#define _SDT_HAS_SEMAPHORES 1
+#include <sys/sdt.h>
+
+extern "C" {
+__extension__ unsigned short gate_begin_semaphore __attribute__((used, section(".probes")));
+__extension__ unsigned short gate_end_semaphore __attribute__((used, section(".probes")));
+}
+
+int main()
+{
+    volatile unsigned short *begin = &gate_begin_semaphore, *end = &gate_end_semaphore;
+    for (int i = 0; i < 25; i++) {
+        if (*begin) DTRACE_PROBE(gate, begin);
+        if (*end) DTRACE_PROBE(gate, end);
+    }
+    return *begin ? 0 : 3;
+}
+"#;
+
+pub(crate) fn program(place: &Place) {
+    compile(place, "engine", PROGRAM);
+}
+
+fn compile(place: &Place, name: &str, text: &str) {
+    let source = format!("{name}.cc");
+    place.write(&source, text);
     let built = Command::new("c++")
         .args(["-O1", "-fno-optimize-sibling-calls", "-pthread", "-o"])
-        .args([&program, &source])
+        .args([place.path(name), place.path(&source)])
         .status()
         .expect("a C++ compiler (scripts/setup installs one)");
     assert!(built.success(), "<sys/sdt.h> is in systemtap-sdt-dev (scripts/setup installs it)");
 }
 
-fn record(place: &Place, line: &str) -> Answer {
+pub(crate) fn record(place: &Place, line: &str) -> Answer {
     place.wattline(&format!("record --board host --out trace --overwrite --idle 0.05 {line}"))
 }
 
-fn images(place: &Place) -> usize {
+pub(crate) fn images(place: &Place) -> usize {
     place.bundle("trace").table("spans.csv").with("kind", "image").len()
 }
 
-fn noted(place: &Place, what: &str) -> bool {
+pub(crate) fn noted(place: &Place, what: &str) -> bool {
     let events = place.bundle("trace").table("events.csv");
     events.rows().any(|row| row.text("detail").contains(what))
 }
@@ -158,24 +221,57 @@ fn layers_lie_in_their_images_by_name() {
     }
 }
 
-/// A Rust name: this command's own executor, by function.
+/// Rust names are long, and shown in full only when demangled.
 #[test]
 fn rust_names_are_found_demangled() {
     if !is_root(WHY) {
         return;
     }
     let place = Place::new();
-    let own = env!("CARGO_BIN_EXE_wattline");
-    let answer = record(
-        &place,
-        &format!(
-            "--image-mark uprobe:wattline_inference::model::Model::opem -- {own} network list"
-        ),
-    );
-    answer.refused(&["did you mean", "wattline_inference::"]);
-    let mark = "uprobe:wattline_inference::model::Model::open";
-    let inspect = "network inspect squeezenet";
-    record(&place, &format!("--image-mark {mark} -- {own} {inspect}")).succeeded();
+    place.write("rusty.rs", RUST_PROGRAM);
+    let compiler = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let built = Command::new(compiler)
+        .args(["-O", "--edition", "2024", "-o"])
+        .args([place.path("rusty"), place.path("rusty.rs")])
+        .status()
+        .expect("rustc, beside the cargo that runs this test");
+    assert!(built.success());
+    record(&place, "--image-mark uprobe:net::Engine::clasify -- ./rusty 61")
+        .refused(&["did you mean", "rusty::net::Engine::classify"]);
+    for name in ["rusty::net::Engine::classify", "Engine::classify"] {
+        record(&place, &format!("--image-mark uprobe:{name} -- ./rusty 61")).succeeded();
+        assert_eq!(images(&place), 61, "{name}");
+    }
+}
+
+/// A probe that is passed only while somebody listens.
+#[test]
+fn a_probe_behind_a_semaphore_is_switched_on() {
+    if !is_root(WHY) {
+        return;
+    }
+    let place = Place::new();
+    compile(&place, "gated", GATED_PROGRAM);
+    record(&place, "--image-mark usdt:gate:begin,end -- ./gated").succeeded();
+    assert_eq!(images(&place), 25);
+    let alone = Command::new(place.path("gated")).status().unwrap();
+    assert_eq!(alone.code(), Some(3), "nobody listens");
+}
+
+/// More marks than there is room for, told and noted.
+#[test]
+fn marks_that_are_lost_are_counted() {
+    if !is_root(WHY) {
+        return;
+    }
+    let place = Place::new();
+    program(&place);
+    let flood = "--image-mark uprobe:nothing --mark-buffer 4096 -- ./engine flood 100000";
+    record(&place, flood).succeeded().says(&["marks were lost"]);
+    assert!(noted(&place, "marks lost"));
+    assert!(images(&place) < 100_000);
+    record(&place, "--image-mark uprobe:nothing --mark-buffer 5000 -- ./engine flood 1")
+        .refused(&["5000", "power of two"]);
 }
 
 #[test]
@@ -200,75 +296,6 @@ fn what_has_no_partner_is_noted_and_no_span() {
 }
 
 #[test]
-fn the_status_of_the_command_is_ours() {
-    if !is_root(WHY) {
-        return;
-    }
-    let place = Place::new();
-    program(&place);
-    let mark = "--image-mark uprobe:run_image --";
-    record(&place, &format!("{mark} ./engine image 1 7")).exited(7).says(&["with status 7"]);
-    record(&place, &format!("{mark} ./engine killed 1")).exited(137).says(&["SIGKILL"]);
-    assert_eq!(place.bundle("trace").manifest()["complete"], true);
-}
-
-#[test]
-fn a_signal_reaches_the_command_and_what_was_recorded_stays() {
-    if !is_root(WHY) {
-        return;
-    }
-    let place = Place::new();
-    program(&place);
-    let line = "record --board host --idle 0 --image-mark uprobe:run_image --out trace -- \
-                ./engine slowly 100000";
-    let mut command = place.command(line);
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let spans = place.path("trace/spans.csv");
-    while !std::fs::read_to_string(&spans).is_ok_and(|text| text.contains(",image,engine,")) {
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).unwrap();
-    let answer = Answer::new(line, child.wait_with_output().unwrap()).exited(130);
-    answer.says(&["SIGINT"]);
-    assert!(images(&place) > 0);
-    assert_eq!(place.bundle("trace").manifest()["interrupted"], true);
-}
-
-#[test]
-fn a_running_process_is_left_alone_afterwards() {
-    if !is_root(WHY) {
-        return;
-    }
-    let place = Place::new();
-    program(&place);
-    let mut process =
-        Command::new(place.path("engine")).args(["slowly", "100000"]).spawn().unwrap();
-    std::thread::sleep(Duration::from_millis(200));
-    let pid = process.id();
-    let attach = format!("--image-mark uprobe:run_image --duration 0.5 --pid {pid}");
-    record(&place, &attach).succeeded();
-    assert!(images(&place) > 3);
-    assert!(process.try_wait().unwrap().is_none(), "it runs on");
-    process.kill().unwrap();
-    process.wait().unwrap();
-    record(&place, &attach).refused(&[&format!("process {pid} does not exist")]);
-}
-
-#[test]
-fn children_are_watched_on_request() {
-    if !is_root(WHY) {
-        return;
-    }
-    let place = Place::new();
-    program(&place);
-    let line = "--image-mark uprobe:run_image --duration 0.5";
-    record(&place, &format!("{line} -- ./engine forks 4")).succeeded();
-    assert_eq!(images(&place), 0);
-    record(&place, &format!("{line} --follow-children -- ./engine forks 4")).succeeded();
-    assert_eq!(images(&place), 4);
-}
-
-#[test]
 fn what_is_not_there_is_said_with_what_is() {
     let place = Place::new();
     program(&place);
@@ -280,11 +307,6 @@ fn what_is_not_there_is_said_with_what_is() {
         ),
         ("--image-mark uprobe:warm -- ./engine image", ["2 functions", "net::Other::warm(float)"]),
         ("--image-mark usdt:engine:begn,end -- ./engine image", ["no USDT probe", "engine:begin"]),
-        ("--image-mark uprobe:run_image -- ./absent", ["cannot run ./absent", "No such file"]),
-        (
-            "--image-mark uprobe:run_image -- ./engine.cc",
-            ["cannot run ./engine.cc", "ermission denied"],
-        ),
         (
             "--image-mark uprobe:run_image@./engine.cc -- ./engine",
             ["engine.cc is no ELF", "@BINARY"],
@@ -295,6 +317,11 @@ fn what_is_not_there_is_said_with_what_is() {
         record(&place, line).refused(&parts);
         assert!(!place.path("trace/power.csv").exists(), "{line}");
     }
+    let mark = "--image-mark uprobe:run_image --";
+    let absent = record(&place, &format!("{mark} ./absent")).exited(127);
+    absent.says(&["cannot run ./absent", "No such file"]);
+    let no_program = record(&place, &format!("{mark} ./engine.cc")).exited(126);
+    no_program.says(&["cannot run ./engine.cc", "ermission denied"]);
     record(&place, "--image-mark run -- ./engine").exited(2).says(&["uprobe:SYMBOL"]);
     record(&place, "--image-mark uprobe:run").exited(2).says(&["COMMAND"]);
 }
