@@ -18,8 +18,17 @@ struct Frame {
     image: u64,
     arrival: u64,
     start: u64,
+    end: u64,
     delivered: u64,
     component: Name,
+}
+
+impl Frame {
+    /// Whether it was run in a co-execution. The scheduler's times of an image enclose those of its
+    /// span, which the executor took: the first may begin before the run does, the last end after.
+    fn is_of(&self, all: &Run) -> bool {
+        self.start <= all.end && self.end >= all.start
+    }
 }
 
 /// The results of one co-execution.
@@ -63,6 +72,7 @@ impl Frames {
                 image,
                 arrival: row.arrival_ns,
                 start: row.start_ns,
+                end: row.end_ns,
                 delivered: row.delivered_ns,
                 component: row.component,
             });
@@ -74,7 +84,7 @@ impl Frames {
     /// Those that were run within a co-execution.
     pub(crate) fn of(&self, all: &Run) -> Delivered {
         let mut delivered = Delivered::default();
-        for frame in self.0.iter().filter(|it| (all.start..=all.end).contains(&it.start)) {
+        for frame in self.0.iter().filter(|it| it.is_of(all)) {
             delivered.images.insert(frame.image);
             delivered.components.insert(frame.component.clone());
             delivered.latencies.push(seconds(frame.arrival, frame.delivered));
@@ -85,8 +95,7 @@ impl Frames {
 
     /// The rows that belong to none of some co-executions.
     pub(crate) fn outside<'a>(&self, all: impl Iterator<Item = &'a Run> + Clone) -> usize {
-        let inside =
-            |frame: &&Frame| all.clone().any(|run| (run.start..=run.end).contains(&frame.start));
+        let inside = |frame: &&Frame| all.clone().any(|run| frame.is_of(run));
         self.0.len() - self.0.iter().filter(inside).count()
     }
 }
