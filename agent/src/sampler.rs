@@ -138,6 +138,8 @@ impl Sampler {
         let refused = realtime::enter(pace.priority, pace.lock_memory);
         let _ = ready.send(refused);
         drop(ready);
+        // However short the recording, there are two accounts to take the difference of.
+        self.give_account();
         loop {
             self.sleep();
             // Asked to stop, it reads everything once more, so that the last of the traffic is in.

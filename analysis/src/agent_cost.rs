@@ -8,6 +8,9 @@ use crate::results::AgentCost;
 use crate::spans::seconds;
 use crate::table::for_each_row;
 
+/// A recording shorter than this tells nothing of what recording costs.
+const LEAST_SECONDS: f64 = 0.1;
+
 /// What recording cost; none (and a warning) where the agent told too little.
 ///
 /// # Errors
@@ -56,6 +59,11 @@ pub(crate) fn read_agent_cost(
         return Ok(None);
     };
     let duration = seconds(first.t_ns, last.t_ns);
+    if duration < LEAST_SECONDS {
+        let short = format!("{}: too short a recording to know the agent's cost", AgentRow::FILE);
+        warnings.push(short);
+        return Ok(None);
+    }
     let rate = |first: u64, last: u64| (last - first) as f64 / duration;
     Ok(Some(AgentCost {
         bundle: name.clone(),

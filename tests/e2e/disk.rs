@@ -6,10 +6,10 @@ use crate::bundle::Table;
 use crate::place::{Answer, Place};
 use crate::root;
 
-/// Runs a `wattline run` line whose bundle lies on a file system of 300 KB of its own, in a
+/// Runs a `wattline run` line whose bundle lies on a file system of 350 KB of its own, in a
 /// mount namespace of its own, and keeps a copy of what was written.
 fn run_on_a_small_disk(place: &Place, line: &str) -> Answer {
-    const SCRIPT: &str = "mkdir full && mount -t tmpfs -o size=300k wattline-e2e full || exit 99
+    const SCRIPT: &str = "mkdir full && mount -t tmpfs -o size=350k wattline-e2e full || exit 99
         \"$@\"; code=$?; cp -r full/trace kept || exit 98; exit $code";
     let line = format!("{line} --out full/trace");
     let wattline = place.command(&line);
