@@ -55,7 +55,9 @@ fn furthest_apart(graph: &Graph, scale: f32) -> f32 {
         let pairs = actual.values().iter().zip(expected.values());
         pairs.map(|(a, b)| ((a - b) / scale).abs().round()).fold(0.0, f32::max)
     };
-    executor::names().iter().map(apart).fold(0.0, f32::max)
+    // What OpenCL refuses, and in which words, is in the suite against ONNX Runtime.
+    let names = executor::names();
+    names.iter().filter(|name| **name != "opencl").map(apart).fold(0.0, f32::max)
 }
 
 #[test]
