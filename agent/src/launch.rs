@@ -217,10 +217,14 @@ fn become_program(
     Errno::last()
 }
 
-/// What a shell would start a program with: its own user, no signal ignored or blocked.
+/// What a shell would start a program with in the foreground: its own user, no signal blocked, and
+/// none ignored of those that are handed on to it, although we were ourselves started in the
+/// background with them ignored. SIGHUP stays as it is, for `nohup`'s sake.
 fn settle(invoker: Option<&Invoker>) -> nix::Result<()> {
-    // SAFETY: the default action is no handler of ours.
-    unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) }?;
+    for reset in [Signal::SIGPIPE, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM] {
+        // SAFETY: the default action is no handler of ours.
+        unsafe { signal(reset, SigHandler::SigDfl) }?;
+    }
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
     if let Some(invoker) = invoker {
         nix::unistd::setgroups(&invoker.groups)?;
