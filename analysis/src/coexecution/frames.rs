@@ -24,10 +24,11 @@ struct Frame {
 }
 
 impl Frame {
-    /// Whether it was run in a co-execution. The scheduler's times of an image enclose those of its
-    /// span, which the executor took: the first may begin before the run does, the last end after.
+    /// Whether it was run in a co-execution: by the middle of its time. The scheduler's times of an
+    /// image enclose those of its span, which the executor took, so that the first may begin a little
+    /// before the run does, and the last end after.
     fn is_of(&self, all: &Run) -> bool {
-        self.start <= all.end && self.end >= all.start
+        (all.start..=all.end).contains(&self.start.midpoint(self.end))
     }
 }
 
