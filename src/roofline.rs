@@ -30,8 +30,11 @@ use rows::Row;
 CPU clusters of a real board are measured: what all cores together read, write and copy in arrays of
 four times the last-level cache, and the FP32 operations a second of independent chains of fused
 multiply-adds. So is a GPU with OpenCL: the fastest of several kernels in FP32, and in FP16 where it has
-that, and what it moves through buffers of its own, by its own clock. An NPU, and every component of an emulated board, has the ceilings of its description,
-with the layers of --network under them by the emulated board's model; that is called emulated.
+that, and what it moves through buffers of its own, by its own clock. The best of many short repeats
+counts, since disturbance only slows; beside it stands how far below it their median lies.
+
+An NPU, and every component of an emulated board, has the ceilings of its description, with the layers
+of --network under them by the emulated board's model; that is called emulated.
 
 --out writes roofline.csv, and with --network compute_report.csv and bandwidth_report.csv, a row a layer,
 after those of SCALE-Sim v2. Stall cycles hold dispatch and waiting for DRAM; mapping efficiency is the
@@ -45,7 +48,7 @@ pub(crate) struct Args {
     /// Place the layers of this network under modelled roofs: a built-in one, or FILE.onnx
     #[arg(long)]
     network: Option<String>,
-    /// Three short repeats of each measurement instead of eleven: to see that it works
+    /// 20 repeats of each measurement instead of 1000: to see that it works
     #[arg(long)]
     quick: bool,
     /// Where to write the CSV files

@@ -38,22 +38,22 @@ pub(super) struct Measurement {
     pub(super) bandwidth_of: &'static str,
     /// Where peak and bandwidth meet.
     pub(super) ridge_flop_per_byte: f64,
-    /// Bytes that all cores together went through; of a GPU, of each of two buffers.
+    /// Bytes of an array, of all cores together; of a GPU, of a buffer.
     pub(super) array_bytes: u64,
     pub(super) repeats: usize,
     pub(super) provenance: Provenance,
 }
 
-/// A median and its spread.
+/// The best of the repeats, and how far below it their median lies.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(super) struct Value {
-    pub(super) median: f64,
+    pub(super) best: f64,
     pub(super) spread_pct: f64,
 }
 
 impl Value {
     pub(super) fn of(measured: Measured) -> Self {
-        Value { median: 1e-9 * measured.median, spread_pct: 100.0 * measured.spread }
+        Value { best: 1e-9 * measured.best, spread_pct: 100.0 * measured.spread }
     }
 
     fn is_quiet(&self) -> bool {
@@ -61,7 +61,7 @@ impl Value {
     }
 
     fn cell(self) -> String {
-        format!("{:.2} ± {:.1} %", self.median, 0.5 * self.spread_pct)
+        format!("{:.2} −{:.1} %", self.best, self.spread_pct)
     }
 }
 
@@ -198,9 +198,9 @@ impl Measurement {
             read_gb_per_s: Value::of(read),
             write_gb_per_s: Value::of(write),
             copy_gb_per_s: Value::of(copy),
-            bandwidth_gb_per_s: 1e-9 * most.median,
+            bandwidth_gb_per_s: 1e-9 * most.best,
             bandwidth_of: best.as_str(),
-            ridge_flop_per_byte: arithmetic.fp32.median / most.median,
+            ridge_flop_per_byte: arithmetic.fp32.best / most.best,
             array_bytes: bandwidth.array_bytes,
             repeats: repeats.count,
             provenance: Provenance::Measured,
@@ -228,8 +228,8 @@ impl Measurement {
         let mut doubts = Vec::new();
         for (what, value) in self.values().iter().filter(|(_, value)| !value.is_quiet()) {
             doubts.push(format!(
-                "{}: {what} is uncertain by {:.1} %: something else runs here, or clocks change; \
-                 stop it, fix the governor, and measure again",
+                "{}: {what}: half of the repeats or more fell {:.1} % short of the best: something \
+                 else runs here, or clocks change; stop it, fix the governor, and measure again",
                 self.component, value.spread_pct
             ));
         }
@@ -249,10 +249,10 @@ impl Measurement {
             let ceiling = Row::ceiling(&self.component, (*name).to_owned(), self.provenance);
             let spread_pct = Some(value.spread_pct);
             if name.starts_with("peak") {
-                return Row { gflop_per_s: Some(value.median), spread_pct, ..ceiling };
+                return Row { gflop_per_s: Some(value.best), spread_pct, ..ceiling };
             }
-            let ridge = self.fp32_gflop_per_s.median / value.median;
-            let (gb_per_s, oi_theoretical) = (Some(value.median), Some(ridge));
+            let ridge = self.fp32_gflop_per_s.best / value.best;
+            let (gb_per_s, oi_theoretical) = (Some(value.best), Some(ridge));
             Row { gb_per_s, oi_theoretical, spread_pct, ..ceiling }
         };
         self.values().iter().map(row).collect()
@@ -297,8 +297,8 @@ pub(super) fn human(measured: &[Measurement]) -> String {
     let devices = measured.iter().filter_map(|it| it.device.as_ref().zip(Some(&it.component)));
     let devices: String = devices.map(|(device, name)| format!("{name} is {device}.\n")).collect();
     format!(
-        "\n{table}\n\n{devices}Median of {} repeats and its 95 % interval; a copy counts what it reads and what it \
-         writes. The ridge point is that of the largest bandwidth.\n",
+        "\n{table}\n\n{devices}Best of {} repeats, and how far their median lies below it; a copy counts what it \
+         reads and what it writes. The ridge point is that of the largest bandwidth.\n",
         first.repeats
     )
 }

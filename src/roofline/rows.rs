@@ -27,7 +27,7 @@ pub(super) struct Row {
     pub(super) bound: Option<&'static str>,
     /// What the layer attains, of the roof at its DRAM intensity.
     pub(super) roof_pct: Option<f64>,
-    /// How far repeats of a measurement lie apart.
+    /// How far the median of a measurement's repeats lies below the best, which is the value.
     pub(super) spread_pct: Option<f64>,
     pub(super) provenance: Provenance,
 }

@@ -143,17 +143,22 @@ pub fn bandwidth(
     for memory in [from, to] {
         bench.seconds(&with_walk([memory, Argument::Float(1.0)], "write_all")?, 1)?;
     }
-    let mut bytes_per_s = Vec::new();
-    for kernel in Kernel::ALL {
-        let (command, moved) = match kernel {
-            Kernel::Read => (with_walk([from, Argument::Memory(&sink)], "read_all")?, bytes),
-            Kernel::Write => (with_walk([to, Argument::Float(2.0)], "write_all")?, bytes),
-            Kernel::Copy => (with_walk([from, to], "copy_all")?, 2 * bytes),
-        };
-        let seconds = repeats.seconds_per_pass(step, |passes| bench.seconds(&command, passes))?;
-        let rates = seconds.iter().map(|seconds| moved as f64 / seconds).collect();
-        bytes_per_s.extend(Measured::of(rates).map(|measured| (kernel, measured)));
+    let kernels = [
+        (Kernel::Read, with_walk([from, Argument::Memory(&sink)], "read_all")?, bytes),
+        (Kernel::Write, with_walk([to, Argument::Float(2.0)], "write_all")?, bytes),
+        (Kernel::Copy, with_walk([from, to], "copy_all")?, 2 * bytes),
+    ];
+    let mut rates = Kernel::ALL.map(|_| Vec::new());
+    for _ in 0..Repeats::SWEEPS {
+        for ((_, command, moved), rates) in kernels.iter().zip(&mut rates) {
+            let round = |passes| bench.seconds(command, passes);
+            let seconds = repeats.of_a_sweep().seconds_per_pass(step, round)?;
+            rates.extend(seconds.iter().map(|seconds| *moved as f64 / seconds));
+        }
     }
+    let measured =
+        |((kernel, ..), rates): (&(Kernel, _, _), _)| Some((*kernel, Measured::of(rates)?));
+    let bytes_per_s = kernels.iter().zip(rates).filter_map(measured).collect();
     Ok(Bandwidth { bytes_per_s, array_bytes: bytes as u64 })
 }
 

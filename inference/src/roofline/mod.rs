@@ -8,7 +8,7 @@
 //!
 //! What is measured of CPUs is what all cores of a cluster do at once, each pinned, each on memory
 //! of its own; of an OpenCL device, what [`crate::opencl::ceilings`] has it do. It is repeated, and
-//! a [`Measured`] value says how far the repeats lie apart.
+//! a [`Measured`] value is the best of the repeats and says how far short of it half of them fall.
 
 mod arithmetic;
 mod bandwidth;

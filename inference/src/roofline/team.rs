@@ -1,6 +1,7 @@
 //! All CPUs of a cluster at one job, over and over.
 
 use std::convert::Infallible;
+use std::hint::spin_loop;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Barrier, Mutex, PoisonError};
 
@@ -23,6 +24,9 @@ pub(super) fn seconds_per_pass<S>(
 ) -> Result<Vec<f64>, AffinityError> {
     let barrier = Barrier::new(cpus.len() + 1);
     let passes = AtomicU64::new(OVER);
+    // How often a member stood ready to start.
+    let ready = AtomicU64::new(0);
+    let all = cpus.len() as u64;
     let times: Vec<[AtomicU64; 2]> = cpus.iter().map(|_| Default::default()).collect();
     let failed = Mutex::new(None);
     let member = |cpu: u32, times: &[AtomicU64; 2]| {
@@ -40,6 +44,12 @@ pub(super) fn seconds_per_pass<S>(
             let passes = passes.load(SeqCst);
             if passes == OVER {
                 return;
+            }
+            // To be woken takes some ten microseconds more for one than for another; a repeat may be
+            // no longer than a millisecond.
+            let round = ready.fetch_add(1, SeqCst) / all;
+            while ready.load(SeqCst) < (round + 1) * all {
+                spin_loop();
             }
             times[0].store(monotonic_ns(), SeqCst);
             if let Some(state) = &mut state {
