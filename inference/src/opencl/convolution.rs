@@ -10,6 +10,9 @@ use crate::graph::{Activation, Conv2d, FullyConnected, Padding, Shape, Weights, 
 /// Multiply-accumulates that a CPU's work item takes at least, some ten microseconds' worth.
 const ITEM_MACS: usize = 256 * 1024;
 
+/// Pixels of a row that a depthwise convolution takes together: `ACROSS` of depthwise.cl.
+const ACROSS: i32 = 4;
+
 /// The bounds that an activation clamps to.
 pub(super) fn bounds(activation: Activation) -> [Argument<'static>; 2] {
     let (low, high) = activation.bounds();
@@ -146,7 +149,9 @@ fn depthwise(
     let weights = site.weights(&packed)?;
     let biases = site.biases(values(&conv.bias, site.layer)?, channels, 1)?;
     let [low, high] = bounds(conv.activation);
-    let (share, range) = site.spread(output);
+    let width = (output.width as u32).div_ceil(ACROSS as u32) as i32;
+    let tiles = TensorArgument { width, ..output };
+    let (share, range) = site.spread(tiles);
     let arguments = [
         Argument::Memory(site.arena),
         Argument::Tensor(input),
@@ -154,6 +159,7 @@ fn depthwise(
         Argument::Memory(&biases),
         Argument::Memory(site.arena),
         Argument::Tensor(output),
+        Argument::Tensor(tiles),
         Argument::Window(conv.window.into()),
         low,
         high,
