@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (threads, rounds) = (argument(2, "2").parse()?, argument(3, "21").parse::<usize>()?);
     let networks = match arguments.get(4..) {
         Some(networks) if !networks.is_empty() => networks.to_vec(),
-        _ => zoo::names().iter().map(|&name| name.to_owned()).collect(),
+        _ => zoo::STUDY.iter().map(|&name| name.to_owned()).collect(),
     };
 
     println!(

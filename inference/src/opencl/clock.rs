@@ -6,6 +6,8 @@
 //! an image, say where the device's clock was on the host's at either end; in between it is taken
 //! to run evenly.
 
+use std::cell::Cell;
+
 use opencl3::event::Event;
 
 use super::arguments::Argument;
@@ -15,7 +17,10 @@ use super::queue::{Command, Queue, Range};
 use crate::clock::monotonic_ns;
 
 /// How often a tick is tried for one that was not disturbed. Each takes time of the image's.
-const TRIES: usize = 2;
+const TRIES: usize = 3;
+
+/// A tick was not disturbed if its error is at most so many times the least there was.
+const UNDISTURBED: u64 = 2;
 
 /// A device time known on the host's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +78,7 @@ impl Conversion {
 #[derive(Debug)]
 pub(super) struct DeviceClock {
     command: Command,
+    least_error_ns: Cell<u64>,
     // The command's argument.
     _nothing: super::arguments::Memory,
 }
@@ -82,10 +88,15 @@ impl DeviceClock {
         let nothing = queue.memory(size_of::<f32>())?;
         let range = Range::new([1; 3], [1; 3]);
         let command = Command::new(kernels, "tick", &[Argument::Memory(&nothing)], range, "")?;
-        Ok(Self { command, _nothing: nothing })
+        let clock = Self { command, least_error_ns: Cell::new(u64::MAX), _nothing: nothing };
+        // What an undisturbed tick is, is known before the first image.
+        for _ in 0..TRIES {
+            clock.tick(queue)?;
+        }
+        Ok(clock)
     }
 
-    /// The best of a few ticks. Waits for what is queued.
+    /// A tick that was not disturbed, or the best of a few. Waits for what is queued.
     pub(super) fn tick(&self, queue: &Queue) -> Result<Tick, OpenClError> {
         queue.finish()?;
         let mut best: Option<Tick> = None;
@@ -98,6 +109,11 @@ impl DeviceClock {
             let tick = Tick::bracketed(before_ns, start_ns, end_ns, after_ns);
             if best.is_none_or(|best| tick.error_ns < best.error_ns) {
                 best = Some(tick);
+            }
+            let least_ns = self.least_error_ns.get().min(tick.error_ns);
+            self.least_error_ns.set(least_ns);
+            if tick.error_ns <= UNDISTURBED * least_ns {
+                break;
             }
         }
         best.ok_or(OpenClError::Call {

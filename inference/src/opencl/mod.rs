@@ -21,13 +21,14 @@
 //!
 //! # Times
 //!
-//! A layer starts when its first command starts and ends when its last command ends, both by the
-//! device's clock (`CL_PROFILING_COMMAND_START`, `_END`), converted to CLOCK_MONOTONIC: see
-//! [`OpenCl::clock_error_ns`]. A layer without commands, such as a concatenation whose parts were
-//! written in place, starts and ends where the one before it ends. Uploading the image, turning it
-//! from planes to pixels, and the way back are part of a run and of no layer; nor is the time that
-//! the driver leaves between commands, some 10 µs with PoCL. There the layers of the zoo's networks
-//! make up 93 to 97 % of a run on an idle machine.
+//! A layer lasts from the end of what is in the queue before it, which is the layer before or the
+//! upload, to the end of its own last command, both by the device's clock
+//! (`CL_PROFILING_COMMAND_END`), converted to CLOCK_MONOTONIC: see [`OpenCl::clock_error_ns`]. The
+//! device does nothing else in between, so what its driver takes to start a layer's commands (some
+//! 10 µs each with PoCL) is the layer's time, as it is on a CPU. A layer without commands, such as a
+//! concatenation whose parts were written in place, takes none. Uploading the image, turning it from
+//! planes to pixels, and the way back are part of a run and of no layer, as are the two readings of the
+//! device's clock around it.
 
 mod arguments;
 pub mod ceilings;
@@ -199,7 +200,7 @@ impl OpenCl {
     fn compute(&mut self, image: &[f32], result: &mut [f32]) -> Result<Vec<Times>, OpenClError> {
         let first = self.clock.tick(&self.queue)?;
         self.queue.write(image, &mut self.planes)?;
-        self.queue.submit(&self.upload)?;
+        let uploaded = self.queue.submit(&self.upload)?;
         let submit = |command: &Command| self.queue.submit(command);
         let mut layers = Vec::with_capacity(self.steps.len());
         for step in &self.steps {
@@ -211,20 +212,28 @@ impl OpenCl {
         self.queue.read(&self.planes, result)?;
         let conversion = Conversion::between(first, self.clock.tick(&self.queue)?);
         self.clock_error_ns = conversion.error_ns();
-        layers.iter().map(|events| times(events, &conversion)).collect()
+        times(&uploaded, &layers, &conversion)
     }
 }
 
-/// When a layer started and ended, by the host's clock; none if it had nothing to do.
-type Times = Option<(u64, u64)>;
+/// When a layer started and ended, by the host's clock.
+type Times = (u64, u64);
 
-fn times(events: &[Event], conversion: &Conversion) -> Result<Times, OpenClError> {
-    let [first, ..] = events else { return Ok(None) };
-    let (start_ns, mut end_ns) = device_times(first)?;
-    for event in &events[1..] {
-        end_ns = end_ns.max(device_times(event)?.1);
-    }
-    Ok(Some((conversion.host_ns(start_ns), conversion.host_ns(end_ns))))
+/// The times of layers of which these are the commands' events, after the upload's.
+fn times(
+    uploaded: &Event,
+    layers: &[Vec<Event>],
+    conversion: &Conversion,
+) -> Result<Vec<Times>, OpenClError> {
+    let end_ns = |event: &Event| Ok(conversion.host_ns(device_times(event)?.1));
+    let mut start_ns = end_ns(uploaded)?;
+    let layer = |events: &Vec<Event>| {
+        let last_ns = events.last().map_or(Ok(start_ns), end_ns)?;
+        let times = (start_ns, last_ns.max(start_ns));
+        start_ns = times.1;
+        Ok(times)
+    };
+    layers.iter().map(layer).collect()
 }
 
 impl Executor for OpenCl {
@@ -255,8 +264,7 @@ impl Executor for OpenCl {
         let run_end_ns = monotonic_ns();
         // What the conversion may be off must not put layers out of order or out of the run.
         let mut earliest_ns = run_start_ns;
-        for (index, times) in layers.into_iter().enumerate() {
-            let (start_ns, end_ns) = times.unwrap_or((earliest_ns, earliest_ns));
+        for (index, (start_ns, end_ns)) in layers.into_iter().enumerate() {
             let start_ns = start_ns.clamp(earliest_ns, run_end_ns);
             let end_ns = end_ns.clamp(start_ns, run_end_ns);
             observer.layer(index, start_ns, end_ns);
