@@ -9,8 +9,8 @@ use wattline_board::description::{Component, Description};
 use wattline_board::emulated::fluid::{Completion, Fluid};
 use wattline_board::emulated::work::Work;
 use wattline_inference::coexecution::Report;
+use wattline_inference::cost::ElementType;
 use wattline_inference::graph::Graph;
-use wattline_inference::layer_shapes;
 use wattline_trace::rows::ALL_COMPONENTS;
 
 use crate::table::table;
@@ -31,9 +31,9 @@ pub(crate) fn alone(board: &Description, index: usize, work: &Arc<Work>) -> Comp
     }
 }
 
-/// Seconds to hand an image over before each layer: the activations that pass from one component
-/// to the next are written and read once, at the bandwidth of the slowest of them. Nothing where
-/// no bandwidth is known.
+/// Seconds to hand an image over before each layer: the tensors that layers from there on still
+/// read are written and read once, at the bandwidth of the slowest component. Nothing where no
+/// bandwidth is known.
 pub(crate) fn transfers<'a>(
     board: &Description,
     graph: &Graph,
@@ -44,8 +44,12 @@ pub(crate) fn transfers<'a>(
     let memory = board.memory.bandwidth.as_ref().map(|it| it.get_ref().bytes_per_s());
     let bandwidth =
         bandwidths.map(|it| it.bytes_per_s()).chain(memory).fold(f64::INFINITY, f64::min);
-    let shapes = layer_shapes(graph, first.precision);
-    shapes.iter().map(|shape| 2.0 * shape.input_bytes as f64 / bandwidth).collect()
+    let value_bytes = ElementType::from(first.precision).bytes();
+    let bytes = |layer| {
+        let live = graph.live_before(layer);
+        live.iter().map(|&tensor| graph.shape(tensor).elements() as u64 * value_bytes).sum::<u64>()
+    };
+    (0..graph.layers().len()).map(|layer| 2.0 * bytes(layer) as f64 / bandwidth).collect()
 }
 
 /// A component's part of a co-execution, or `all` of it.

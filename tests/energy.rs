@@ -111,6 +111,30 @@ impl Case {
         report.queue.max <= 2 * self.profiles.len()
     }
 
+    /// Whether `mine` is within 2 % of the best of `others`: in joules where some keep up, in time
+    /// where none does.
+    fn is_as_good<'a>(
+        &self,
+        mine: &Report,
+        others: impl Iterator<Item = &'a (Case, Report)> + Clone,
+    ) -> bool {
+        let in_time = others.clone().filter(|(part, run)| part.keeps_up(run));
+        let least = in_time.map(|(_, run)| joules_per_image(run)).fold(f64::INFINITY, f64::min);
+        let fastest = others.map(|(_, run)| run.makespan_s).fold(f64::INFINITY, f64::min);
+        let (cost, slowness) = (joules_per_image(mine) / least, mine.makespan_s / fastest);
+        let within = match least.is_finite() {
+            true => cost <= 1.02 && self.keeps_up(mine),
+            false => slowness < 1.02,
+        };
+        if !within {
+            println!(
+                "{}: {cost:.4} of the least joules, {slowness:.4} of the least time",
+                self.name
+            );
+        }
+        within
+    }
+
     /// The frame rates to be met.
     fn rates(&self) -> impl Iterator<Item = f64> {
         let all: f64 = self.profiles.iter().map(Profile::rate).sum();
@@ -196,45 +220,40 @@ fn a_stream_spends_what_was_planned() {
     });
 }
 
-/// Where the policy is not within 2 % on the board, by case and load: 2.7 % more joules than
-/// stealing between GPU and NPU, which is all but as much as both can do. Both read their weights
-/// at the same time or in turn. Stealing has frames start them in turn, and so they stay; the NPU,
-/// run flat out because its images are cheaper, drifts past the GPU, and what it makes the GPU's
-/// images dearer is more than it saves. Estimates of components one by one do not show that.
-const NOT_YET: [(&str, f64); 1] = [("alexnet on kirin970", 0.8)];
+/// Where stealing within a set of components is cheaper by more than 2 %, by case and load: 2.7 %
+/// between GPU and NPU, at all but as much as both can do. Both read their weights at the same time
+/// or in turn. Stealing has frames start them in turn, and so they stay; the NPU, run flat out
+/// because its images are cheaper, drifts past the GPU, and what it makes the GPU's images dearer is
+/// more than it saves. Estimates of components one by one do not show that. Running a set that has
+/// little to spare flat out mends this case, and costs others up to 13 % (AlexNet on the
+/// Exynos 5422 at a load of 0.95, where the A15 then takes images that its GPU was about to).
+const STEALING_IS_CHEAPER: [(&str, f64); 1] = [("alexnet on kirin970", 0.8)];
 
 /// The same on the board's model, whose components get in each other's way: then an image takes
 /// longer and more joules than alone, which solo profiles do not know. So the search runs streams
-/// too: on every set of components, by this policy and by stealing. Of those that keep up the
+/// too, on every set of components, by this policy and by stealing. Of those that keep up the
 /// cheapest is what the policy is held against; where none does, the fastest.
 #[test]
 fn no_set_of_components_does_better_on_the_board() {
-    let worse = Mutex::new(Vec::new());
+    let (worse, worse_than_stealing) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
     in_parallel(|case| {
         for (load, fps) in LOADS.into_iter().zip(case.rates()) {
             let mine = case.run(PolicyKind::Energy, fps, SEARCHED_FRAMES, &mut case.fluid());
             let runs = case.search(fps, mine.makespan_s);
-            let in_time = runs.iter().filter(|(part, run)| part.keeps_up(run));
-            let least = in_time.map(|(_, run)| joules_per_image(run)).fold(f64::INFINITY, f64::min);
-            let fastest = runs.iter().map(|(_, run)| run.makespan_s).fold(f64::INFINITY, f64::min);
-            let slowness = mine.makespan_s / fastest;
-            let (cost, on_time) = match least.is_finite() {
-                true => (joules_per_image(&mine) / least, case.keeps_up(&mine)),
-                false => (1.0, slowness < 1.02),
+            let alike = |(part, run): &&(Case, Report)| {
+                part.works.len() == 1 || run.policy == PolicyKind::Energy
             };
-            if cost > 1.02 || !on_time {
-                println!(
-                    "{} at {fps:.2} images/s: {cost:.4} of the least joules, {slowness:.4} of the \
-                     least time",
-                    case.name
-                );
+            if !case.is_as_good(&mine, runs.iter().filter(alike)) {
                 worse.lock().unwrap().push((case.name.clone(), load));
+            } else if !case.is_as_good(&mine, runs.iter()) {
+                worse_than_stealing.lock().unwrap().push((case.name.clone(), load));
             }
         }
     });
+    assert_eq!(worse.into_inner().unwrap(), []);
     // Exactly these: one that is mended is taken off the list.
-    let worse = worse.into_inner().unwrap();
-    assert_eq!(worse, NOT_YET.map(|(name, load)| (name.to_owned(), load)));
+    let expected = STEALING_IS_CHEAPER.map(|(name, load)| (name.to_owned(), load));
+    assert_eq!(worse_than_stealing.into_inner().unwrap(), expected);
 }
 
 #[test]

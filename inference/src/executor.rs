@@ -1,7 +1,9 @@
 //! What runs a network, and what watches it run.
 
+use std::ops::Range;
+
 use crate::cost::ElementType;
-use crate::graph::{Graph, Shape, Weights};
+use crate::graph::{Graph, Shape, TensorId, Weights};
 use crate::opencl::{self, OpenCl, OpenClError};
 use crate::reference::Reference;
 use crate::tensor::Tensor;
@@ -27,6 +29,18 @@ pub enum ExecutorError {
         index: usize,
         /// The value.
         value: f32,
+    },
+    /// What was handed over is not what these layers go on from.
+    #[error("layers {} to {} of {of} go on from {expected} tensors, and were handed {actual}", layers.start, layers.end)]
+    Handover {
+        /// The layers asked for.
+        layers: Range<usize>,
+        /// How many the network has.
+        of: usize,
+        /// How many tensors are live before the first of them.
+        expected: usize,
+        /// How many there were.
+        actual: usize,
     },
     /// The graph is structure alone.
     #[error(
@@ -102,23 +116,45 @@ pub trait Executor: Send {
     /// The executor's name: `reference`, `opencl`, `xnnpack`.
     fn name(&self) -> &str;
 
+    /// The network.
+    fn graph(&self) -> &Graph;
+
     /// How far the times of the last image's layers may be off CLOCK_MONOTONIC, ns: nothing, where
     /// that clock is read itself.
     fn clock_error_ns(&self) -> u64 {
         0
     }
 
-    /// Runs one image, of the shape of the graph's input, and gives the network's result.
+    /// Runs consecutive `layers` of an image. `live` are the tensors that [`Graph::live_before`]
+    /// names for the first of them, in its order, and the answer are those before the layer that
+    /// comes next: over all layers, the image and the result. Tensors of 8-bit steps hold the steps.
     /// `observer` hears of every layer, in order, once each.
     ///
     /// # Errors
     ///
-    /// [`ExecutorError`] when the image is of another shape or holds values that are not finite.
+    /// [`ExecutorError`] when there are no such layers, tensors are of other shapes, or the image
+    /// holds values that are not finite.
+    fn run_layers(
+        &mut self,
+        layers: Range<usize>,
+        live: &[Tensor],
+        observer: &mut dyn LayerObserver,
+    ) -> Result<Vec<Tensor>, ExecutorError>;
+
+    /// Runs one image, of the shape of the graph's input, and gives the network's result.
+    ///
+    /// # Errors
+    ///
+    /// As [`run_layers`](Self::run_layers).
     fn run(
         &mut self,
         input: &Tensor,
         observer: &mut dyn LayerObserver,
-    ) -> Result<Tensor, ExecutorError>;
+    ) -> Result<Tensor, ExecutorError> {
+        let all = 0..self.graph().layers().len();
+        let mut result = self.run_layers(all, std::slice::from_ref(input), observer)?;
+        Ok(result.swap_remove(0))
+    }
 }
 
 impl Executor for Box<dyn Executor> {
@@ -126,16 +162,21 @@ impl Executor for Box<dyn Executor> {
         (**self).name()
     }
 
+    fn graph(&self) -> &Graph {
+        (**self).graph()
+    }
+
     fn clock_error_ns(&self) -> u64 {
         (**self).clock_error_ns()
     }
 
-    fn run(
+    fn run_layers(
         &mut self,
-        input: &Tensor,
+        layers: Range<usize>,
+        live: &[Tensor],
         observer: &mut dyn LayerObserver,
-    ) -> Result<Tensor, ExecutorError> {
-        (**self).run(input, observer)
+    ) -> Result<Vec<Tensor>, ExecutorError> {
+        (**self).run_layers(layers, live, observer)
     }
 }
 
@@ -266,20 +307,41 @@ fn open_xnnpack(_graph: &Graph, _threads: usize) -> Result<Box<dyn Executor>, Ex
     Err(ExecutorError::Unavailable { name: "xnnpack", reason })
 }
 
-/// Refuses an image that `graph` does not take.
-pub(crate) fn check_input(graph: &Graph, input: &Tensor) -> Result<(), ExecutorError> {
-    let expected = graph.input_shape();
-    if input.shape() != expected {
-        return Err(ExecutorError::InputShape { expected, actual: input.shape() });
+/// Refuses tensors that `layers` of `graph` cannot go on from. Answers which ones they are.
+pub(crate) fn check_live(
+    graph: &Graph,
+    layers: &Range<usize>,
+    live: &[Tensor],
+) -> Result<Vec<TensorId>, ExecutorError> {
+    let ids = graph.live_before(layers.start);
+    let of = graph.layers().len();
+    if layers.start > layers.end || layers.end > of || ids.len() != live.len() {
+        let (expected, actual) = (ids.len(), live.len());
+        return Err(ExecutorError::Handover { layers: layers.clone(), of, expected, actual });
     }
+    for (&id, tensor) in ids.iter().zip(live) {
+        let (expected, actual) = (graph.shape(id), tensor.shape());
+        if expected != actual {
+            return Err(ExecutorError::InputShape { expected, actual });
+        }
+        // What a layer made is the affair of the executor that ran it.
+        if id == graph.input() {
+            check_finite(tensor)?;
+        }
+    }
+    Ok(ids)
+}
+
+/// Refuses an image with values that are not finite.
+fn check_finite(image: &Tensor) -> Result<(), ExecutorError> {
     // Part of every image's time: the largest of all without their signs, which vectorises, tells
     // whether to look for the one at fault.
     let magnitude = |value: &f32| value.to_bits() & (u32::MAX >> 1);
-    let largest = input.values().iter().map(magnitude).fold(0, u32::max);
+    let largest = image.values().iter().map(magnitude).fold(0, u32::max);
     if largest < f32::INFINITY.to_bits() {
         return Ok(());
     }
-    match input.values().iter().enumerate().find(|(_, value)| !value.is_finite()) {
+    match image.values().iter().enumerate().find(|(_, value)| !value.is_finite()) {
         Some((index, &value)) => Err(ExecutorError::NonFiniteInput { index, value }),
         None => Ok(()),
     }

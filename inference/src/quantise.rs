@@ -34,10 +34,10 @@ impl Ranges {
     ///
     /// [`ExecutorError`] when the graph is structure alone, or an image of another shape.
     pub fn calibrate(graph: &Graph, images: &[Tensor]) -> Result<Self, ExecutorError> {
-        let mut reference = Reference::new(graph)?;
+        let reference = Reference::new(graph)?;
         let mut ranges = vec![(0.0_f32, 0.0_f32); graph.tensors().len()];
         for image in images {
-            reference.visit(image, &mut (), &mut |tensor, values| {
+            reference.visit(image, &mut |tensor, values| {
                 let (min, max) = &mut ranges[tensor.index()];
                 values.iter().for_each(|&value| {
                     *min = min.min(value);

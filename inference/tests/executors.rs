@@ -6,7 +6,7 @@ use wattline_inference::graph::{
     LocalResponseNorm, MaxPool, Operator, Padding, Shape, TensorId, Weights, Window,
 };
 use wattline_inference::opencl::{self, Device, DeviceChoice};
-use wattline_inference::{Tensor, synthetic_image, zoo};
+use wattline_inference::{Tensor, monotonic_ns, synthetic_image, zoo};
 
 /// The OpenCL device that tests run on. Where there is none they say so and go without, but for
 /// CI, where that is a failure.
@@ -333,6 +333,33 @@ fn observers_hear_every_layer_once_in_order() {
         assert!(heard.0.iter().map(|&(index, ..)| index).eq(0..graph.layers().len()));
         assert!(heard.0.iter().all(|(_, start, end)| start <= end));
         assert!(heard.0.windows(2).all(|pair| pair[0].2 <= pair[1].1));
+    }
+}
+
+/// What an image's time is not a layer's is its way in and out. Of several images one is not
+/// disturbed between layers; the reference takes seconds for each, and nothing else.
+#[test]
+fn layers_make_up_the_image() {
+    const IMAGES: usize = 60;
+    let graph = zoo::graph("squeezenet", 1).unwrap();
+    let image = synthetic_image(graph.input_shape(), 1, 0).unwrap();
+    for mut executor in executors(&graph).into_iter().filter(|it| it.name() != "reference") {
+        let mut shares = (0..IMAGES).map(|_| {
+            let mut heard = Heard::default();
+            let start_ns = monotonic_ns();
+            executor.run(&image, &mut heard).unwrap();
+            let end_ns = monotonic_ns();
+            assert!(heard.0.iter().all(|&(_, start, end)| start >= start_ns && end <= end_ns));
+            let in_layers: u64 = heard.0.iter().map(|(_, start, end)| end - start).sum();
+            in_layers as f64 / (end_ns - start_ns) as f64
+        });
+        let mut most = 0.0_f64;
+        let enough = shares.any(|share| {
+            most = most.max(share);
+            share >= 0.98
+        });
+        drop(shares);
+        assert!(enough, "{}: layers sum to at most {most:.4} of an image", executor.name());
     }
 }
 

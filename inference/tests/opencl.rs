@@ -48,6 +48,10 @@ fn error(graph: &Graph, storage: ElementType) -> f32 {
     errors.fold(0.0_f32, f32::max) / largest
 }
 
+/// Drivers that give no device FP16, and whose version starts so. In CI its numbers go untested on
+/// these alone.
+const WITHOUT_FP16: [(&str, &str); 1] = [("Portable Computing Language", "3.1")];
+
 #[test]
 fn fp16_is_close_or_refused_in_words() {
     let Some(device) = device() else { return };
@@ -56,6 +60,10 @@ fn fp16_is_close_or_refused_in_words() {
         let options = Options { storage: ElementType::F16, ..Options::default() };
         let refusal = OpenCl::new(&graph, &options).unwrap_err().to_string();
         assert!(refusal.contains("cl_khr_fp16") && refusal.contains(&device.name), "{refusal}");
+        let known = WITHOUT_FP16.iter().any(|(platform, version)| {
+            device.platform == *platform && device.driver_version.starts_with(version)
+        });
+        assert!(known || std::env::var_os("CI").is_none(), "in CI: {refusal}");
         eprintln!("SKIPPED, FP16's numbers are not tested: {refusal}");
         return;
     }
@@ -105,9 +113,9 @@ fn layers_lie_within_their_image_and_its_clock_has_a_bound() {
         let end_ns = monotonic_ns();
         assert_eq!(heard.0.len(), graph.layers().len());
         assert!(heard.0.first().unwrap().0 >= start_ns && heard.0.last().unwrap().1 <= end_ns);
-        assert!(heard.0.windows(2).all(|pair| pair[0].1 <= pair[1].0), "{:?}", heard.0);
-        let busy_ns: u64 = heard.0.iter().map(|(start_ns, end_ns)| end_ns - start_ns).sum();
-        assert!(busy_ns > 0 && busy_ns <= end_ns - start_ns);
+        // Each layer goes on where the one before it ended: nothing between them is of no layer.
+        assert!(heard.0.windows(2).all(|pair| pair[0].1 == pair[1].0), "{:?}", heard.0);
+        assert!(heard.0.iter().any(|(start_ns, end_ns)| start_ns < end_ns));
         assert!(executor.clock_error_ns() > 0 && executor.clock_error_ns() < end_ns - start_ns);
     }
 }

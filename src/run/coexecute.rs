@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use wattline_board::emulated::EmulatedBoard;
 use wattline_board::emulated::fluid::Completion;
 use wattline_inference::coexecution::{
-    BoardEngine, LiveBoard, Opener, Plan, Report, Watcher, simulate_to, threaded_to,
+    BoardEngine, Handover, LiveBoard, Opener, Plan, Report, Watcher, simulate_to, threaded_to,
 };
 use wattline_trace::rows::FrameRow;
 use wattline_trace::{ClockKind, Manifest, Name, TableWriter};
@@ -90,8 +90,9 @@ fn run(
     match stage.scene {
         Scene::Machine(_) => {
             let (mut openers, mut paces) = (Vec::new(), Vec::new());
+            let handover = Handover::new(plan.settings.window);
             for (lane, watcher) in with_watchers {
-                let Engine { open, pace } = engine(stage, lane, watcher)?;
+                let Engine { open, pace } = engine(stage, lane, watcher, &handover)?;
                 openers.push(open);
                 paces.extend(pace.map(|pace| (lane.component.name(), pace)));
             }

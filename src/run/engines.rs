@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use wattline_inference::Tensor;
 use wattline_inference::affinity::bind;
-use wattline_inference::coexecution::{ExecutorEngine, Opener, Watcher};
+use wattline_inference::coexecution::{ExecutorEngine, Handover, Opener, Watcher};
 use wattline_inference::executor;
 use wattline_inference::npu::{Emulator, Watch};
 use wattline_inference::opencl::OpenCl;
@@ -21,11 +21,18 @@ pub(super) struct Engine {
     pub(super) pace: Option<Watch>,
 }
 
-/// The engine of a component that is really here, or stood in for.
+/// The engine of a component that is really here, or stood in for. Those of one pipeline share
+/// `handover`.
 ///
 /// # Panics
 /// If the component is an emulated board's, which runs it itself.
-pub(super) fn engine(stage: &Stage<'_>, lane: &Lane, watcher: Box<dyn Watcher>) -> Result<Engine> {
+pub(super) fn engine(
+    stage: &Stage<'_>,
+    lane: &Lane,
+    watcher: Box<dyn Watcher>,
+    handover: &Arc<Handover>,
+) -> Result<Engine> {
+    let handover = Arc::clone(handover);
     match &lane.work {
         Work::Emulated(_) => unreachable!("emulated work is planned for emulated boards alone"),
         Work::Cpus { graph, executor, threads } => {
@@ -34,7 +41,8 @@ pub(super) fn engine(stage: &Stage<'_>, lane: &Lane, watcher: Box<dyn Watcher>) 
             let open: Opener<Tensor> = Box::new(move || {
                 bind(&cpus)?;
                 let executor = executor::open(executor, &graph, threads)?;
-                let mut engine = ExecutorEngine::new(executor, inputs)?.watched_by(watcher);
+                let engine = ExecutorEngine::new(executor, inputs)?;
+                let mut engine = engine.watched_by(watcher).handing_over(handover);
                 engine.warm_up()?;
                 Ok(Box::new(engine))
             });
@@ -45,8 +53,8 @@ pub(super) fn engine(stage: &Stage<'_>, lane: &Lane, watcher: Box<dyn Watcher>) 
             let inputs = Arc::clone(&stage.inputs);
             let open: Opener<Tensor> = Box::new(move || {
                 let executor = OpenCl::new(&graph, &options)?;
-                let mut engine =
-                    ExecutorEngine::new(Box::new(executor), inputs)?.watched_by(watcher);
+                let engine = ExecutorEngine::new(Box::new(executor), inputs)?;
+                let mut engine = engine.watched_by(watcher).handing_over(handover);
                 engine.warm_up()?;
                 Ok(Box::new(engine))
             });

@@ -8,7 +8,7 @@ use indicatif::ProgressBar;
 use wattline_agent::{Recorder, interrupt};
 use wattline_board::emulated::{EmulatedBoard, Flight, work};
 use wattline_inference::Tensor;
-use wattline_inference::coexecution::Job;
+use wattline_inference::coexecution::{Handover, Job};
 use wattline_inference::npu::Report;
 use wattline_trace::rows::{EventKind, SpanRow};
 use wattline_trace::{Name, TableWriter};
@@ -157,7 +157,8 @@ impl Run<'_> {
     fn on_machine(&mut self) -> Result<()> {
         let failure = Failure::default();
         let watcher = SpanWatcher { spans: Arc::clone(&self.spans), failure: Arc::clone(&failure) };
-        let Engine { open, pace } = engine(self.stage, self.lane, Box::new(watcher))?;
+        let Engine { open, pace } =
+            engine(self.stage, self.lane, Box::new(watcher), &Handover::new(1))?;
         let stage = self.stage;
         let stream = move || {
             let mut engine = open().map_err(|error| anyhow!(error))?;

@@ -7,7 +7,7 @@ use wattline_inference::coexecution::{Late, Plan, Settings, Source};
 use wattline_trace::{CoexecutionRecord, LateRecord, SourceRecord};
 
 use super::args::{Args, LateFrames};
-use super::lane::Lane;
+use super::lane::{Lane, Work};
 use super::profiles::{self, Known};
 use super::stream::Solo;
 use crate::coexecution::transfers;
@@ -52,7 +52,7 @@ impl Wish {
         };
         policy.policy(args.fps, Vec::new()).context("--fps is missing")?;
         let solo = args.solo.unwrap_or(SOLO_IMAGES);
-        check(args, policy, target, solo)?;
+        check(args, policy, target, lanes, solo)?;
         let components = || lanes.iter().map(|lane| &lane.component);
         let known = match &args.profile {
             Some(summary) => Some(profiles::from_summary(summary, &model.name, components())?),
@@ -134,12 +134,20 @@ impl Wish {
 }
 
 /// Refuses what cannot work on this board.
-fn check(args: &Args, policy: PolicyKind, target: &Target, solo: u64) -> Result<()> {
+fn check(
+    args: &Args,
+    policy: PolicyKind,
+    target: &Target,
+    lanes: &[Lane],
+    solo: u64,
+) -> Result<()> {
     let emulated = target.emulated;
     let profile = args.profile.is_some();
-    if policy == PolicyKind::Pipeline && !emulated {
+    let emulator = lanes.iter().find(|lane| matches!(lane.work, Work::Npu { .. }));
+    if let (PolicyKind::Pipeline, Some(lane)) = (policy, emulator) {
         bail!(
-            "policy pipeline: executors run whole networks so far; use steal-tail, or an emulated board"
+            "policy pipeline: the results of {}, which is emulated, are of whole networks; leave it out, or use steal-tail",
+            lane.component.name()
         );
     }
     if policy == PolicyKind::Pipeline && profile {

@@ -272,6 +272,49 @@ fn clusters_of_this_machine_share_a_stream() {
     assert!(profile["joules_per_image"].is_null(), "nobody knows them: {profile}");
 }
 
+/// Each cluster runs its layers of every image, as the split says that it found on layer times
+/// measured alone.
+#[test]
+fn clusters_of_this_machine_share_every_image() {
+    let place = Place::new();
+    two_clusters(&place);
+    let run = "run --board two.toml --network squeezenet --on core0,core1 --policy pipeline \
+               --images 12 --solo 2 --idle 0.1 --out trace";
+    place.wattline(run).succeeded().prints(&["co-execution by pipeline\n", "core0", "core1"]);
+    let bundle = place.bundle("trace");
+    assert_eq!(check_frames(&bundle), Vec::from_iter(0..12));
+    let spans = check_spans(&bundle);
+    let parts = images_of_all(&spans);
+    assert_eq!(parts.len(), 2 * 12, "a part on either cluster");
+    let layers = |image: &str, component: &str| {
+        let part = parts
+            .iter()
+            .find(|part| (part.text("image"), part.text("component")) == (image, component));
+        let layers = spans.with("parent", part.unwrap().text("id"));
+        Vec::from_iter(layers.iter().map(|layer| layer.text("name").to_owned()))
+    };
+    let whole = {
+        let alone = spans.with("kind", "image");
+        let id = alone.iter().find(|it| parts.iter().all(|part| part.text("id") != it.text("id")));
+        Vec::from_iter(
+            spans
+                .with("parent", id.unwrap().text("id"))
+                .iter()
+                .map(|it| it.text("name").to_owned()),
+        )
+    };
+    for image in 0..12 {
+        let image = image.to_string();
+        let (core0, core1) = (layers(&image, "core0"), layers(&image, "core1"));
+        let joined = |first: &[String], second: &[String]| [first, second].concat();
+        assert!(
+            joined(&core0, &core1) == whole || joined(&core1, &core0) == whole,
+            "image {image}: every layer once, in order"
+        );
+        assert!(!core0.is_empty() && !core1.is_empty());
+    }
+}
+
 #[test]
 fn what_cannot_be_is_refused_before_anything_runs() {
     let place = Place::new();
@@ -288,7 +331,10 @@ fn what_cannot_be_is_refused_before_anything_runs() {
     refused("--images 0", &["--images 0", "--policy"]);
     refused("--policy energy", &["--fps", "frame rate"]);
     refused("--policy energy --fps 2", &["joules", "--profile"]);
-    refused("--policy pipeline", &["pipeline", "whole networks"]);
+    let npu = "--npu-from kirin970 --on core0,npu";
+    let line = real.replace("--on core0,core1", npu);
+    let answer = place.wattline(&format!("{line} --policy pipeline"));
+    answer.refused(&["pipeline", "npu", "whole networks"]);
     refused("--policy steal --solo 0", &["--solo 0", "--profile"]);
     refused("--policy steal --profile summary.csv", &["no row of squeezenet on core1"]);
     refused("--policy steal --profile two.toml", &["--profile two.toml", "wattline analyze"]);

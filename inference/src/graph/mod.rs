@@ -118,6 +118,21 @@ impl Graph {
         layer.inputs.iter().map(|&tensor| self.shape(tensor)).collect()
     }
 
+    /// What layers from `layer` on still read of what was there before: the tensors that pass from
+    /// one component to another when the network is split there, in the order of
+    /// [`tensors`](Self::tensors). Before the first layer that is the image, and after the last the
+    /// result.
+    pub fn live_before(&self, layer: usize) -> Vec<TensorId> {
+        let (before, after) = self.layers.split_at(layer.min(self.layers.len()));
+        let mut read = vec![false; self.tensors.len()];
+        after.iter().flat_map(|layer| &layer.inputs).for_each(|tensor| read[tensor.0] = true);
+        read[self.output.0] = true;
+        let written = std::iter::once(self.input()).chain(before.iter().map(|layer| layer.output));
+        let mut live: Vec<_> = written.filter(|tensor| read[tensor.0]).collect();
+        live.sort_unstable_by_key(|tensor| tensor.0);
+        live
+    }
+
     /// The same network with other constants: what `change` makes of those of each layer.
     pub(crate) fn with_weights<E>(
         mut self,

@@ -41,9 +41,10 @@ mod report;
 mod traffic;
 
 use std::fmt;
+use std::ops::Range;
 
 use crate::cost::ElementType;
-use crate::executor::{Executor, ExecutorError, LayerObserver, check_input, open_storing};
+use crate::executor::{Executor, ExecutorError, LayerObserver, check_live, open_storing};
 use crate::graph::{Graph, Weights};
 use crate::tensor::Tensor;
 
@@ -100,18 +101,28 @@ impl Executor for Fp16 {
         NAME
     }
 
-    fn run(
+    fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    fn run_layers(
         &mut self,
-        input: &Tensor,
+        layers: Range<usize>,
+        live: &[Tensor],
         observer: &mut dyn LayerObserver,
-    ) -> Result<Tensor, ExecutorError> {
-        check_input(&self.graph, input)?;
-        let mut values = input.values().to_vec();
-        if !half::round(&mut values) {
-            let layer = self.graph.layers().first().map_or("", |layer| &layer.name).to_owned();
-            return Err(ExecutorError::BeyondFp16 { what: "inputs", layer });
-        }
-        self.inner.run(&Tensor::of_checked(input.shape(), values), observer)
+    ) -> Result<Vec<Tensor>, ExecutorError> {
+        check_live(&self.graph, &layers, live)?;
+        let halves = live.iter().map(|tensor| {
+            let mut values = tensor.values().to_vec();
+            if half::round(&mut values) {
+                return Ok(Tensor::of_checked(tensor.shape(), values));
+            }
+            let layer = self.graph.layers().get(layers.start);
+            let layer = layer.map_or("", |layer| &layer.name).to_owned();
+            Err(ExecutorError::BeyondFp16 { what: "inputs", layer })
+        });
+        let halves: Vec<_> = halves.collect::<Result<_, _>>()?;
+        self.inner.run_layers(layers, &halves, observer)
     }
 }
 

@@ -42,6 +42,8 @@ mod program;
 mod queue;
 mod site;
 
+use std::ops::Range;
+
 use opencl3::event::Event;
 
 pub use device::{Device, DeviceChoice, DeviceKind, choose, devices};
@@ -50,8 +52,8 @@ pub(crate) use library::missing;
 
 use crate::clock::monotonic_ns;
 use crate::cost::ElementType;
-use crate::executor::{Executor, ExecutorError, LayerObserver, check_input};
-use crate::graph::{Graph, Layer, Operator};
+use crate::executor::{Executor, ExecutorError, LayerObserver, check_live};
+use crate::graph::{Graph, Layer, Operator, TensorId};
 use crate::plan::Plan;
 use crate::tensor::Tensor;
 use arguments::{Argument, Memory, TensorArgument};
@@ -79,8 +81,8 @@ pub struct OpenCl {
     device: Device,
     storage: ElementType,
     steps: Vec<Step>,
-    upload: Command,
-    download: Command,
+    /// Of each tensor, in the order of the graph's.
+    passages: Vec<Passage>,
     clock: DeviceClock,
     clock_error_ns: u64,
     // What the commands point to, and what runs them; fields are dropped in this order.
@@ -88,6 +90,13 @@ pub struct OpenCl {
     _arena: Memory,
     _scratch: Memory,
     queue: Queue,
+}
+
+/// How a tensor comes in from planes and goes out to them.
+#[derive(Debug)]
+struct Passage {
+    upload: Command,
+    download: Command,
 }
 
 /// The commands of one layer, and the constants that they read.
@@ -130,8 +139,9 @@ impl OpenCl {
         let plan = Plan::new(graph, MOST_LANES);
         let arena = activations(plan.len, storage, "what lies between layers", &queue)?;
         let scratch = activations(scratch_len(graph), storage, "a padded image", &queue)?;
-        let planes_len = graph.input_shape().elements().max(graph.output_shape().elements());
-        let planes = activations(planes_len, ElementType::F32, "the image", &queue)?;
+        let elements = graph.tensors().iter().map(|tensor| tensor.shape.elements());
+        let planes_len = elements.max().unwrap_or(0);
+        let planes = activations(planes_len, ElementType::F32, "the largest tensor", &queue)?;
 
         let tensor = |id| {
             let mut placement = plan.placement(id);
@@ -155,14 +165,9 @@ impl OpenCl {
             let site = Site { layer: &layer.name, ..site };
             steps.push(layers::step(layer, &inputs, tensor(layer.output), &site)?);
         }
-        let (pixels, planes_argument) = (Argument::Memory(&arena), Argument::Memory(&planes));
-        let (input, output) = (tensor(graph.input()), tensor(graph.output()));
-        let (share, range) = site.spread(input);
-        let upload = [planes_argument, pixels, Argument::Tensor(input), share];
-        let upload = site.command("to_pixels", &upload, range)?;
-        let (share, range) = site.spread(output);
-        let download = [pixels, Argument::Tensor(output), planes_argument, share];
-        let download = site.command("to_planes", &download, range)?;
+        let passages = (0..graph.tensors().len())
+            .map(|id| passage(tensor(TensorId(id)), &planes, &site))
+            .collect::<Result<_, _>>()?;
         // Constants have arrived, and the graph's own may go.
         queue.finish()?;
         Ok(Self {
@@ -170,8 +175,7 @@ impl OpenCl {
             device,
             storage,
             steps,
-            upload,
-            download,
+            passages,
             clock,
             clock_error_ns: 0,
             planes,
@@ -196,37 +200,62 @@ impl OpenCl {
         self.clock_error_ns
     }
 
-    /// Runs `image` and tells when each layer's commands ran.
-    fn compute(&mut self, image: &[f32], result: &mut [f32]) -> Result<Vec<Times>, OpenClError> {
+    /// Runs `layers` from the tensors that are live before them to those after, and tells when each
+    /// layer's commands ran.
+    fn compute<'a>(
+        &mut self,
+        layers: Range<usize>,
+        live: impl Iterator<Item = (TensorId, &'a [f32])>,
+        next: impl Iterator<Item = (TensorId, &'a mut [f32])>,
+    ) -> Result<Vec<Times>, OpenClError> {
         let first = self.clock.tick(&self.queue)?;
-        self.queue.write(image, &mut self.planes)?;
-        let uploaded = self.queue.submit(&self.upload)?;
-        let submit = |command: &Command| self.queue.submit(command);
-        let mut layers = Vec::with_capacity(self.steps.len());
-        for step in &self.steps {
-            let events: Vec<Event> = step.commands.iter().map(submit).collect::<Result<_, _>>()?;
-            layers.push(events);
+        let mut uploads = Vec::new();
+        for (id, values) in live {
+            self.queue.write(values, &mut self.planes)?;
+            uploads.push(self.queue.submit(&self.passages[id.index()].upload)?);
         }
-        self.queue.submit(&self.download)?;
-        self.queue.flush()?;
-        self.queue.read(&self.planes, result)?;
+        let submit = |command: &Command| self.queue.submit(command);
+        let mut events_of_layers = Vec::with_capacity(layers.len());
+        for step in &self.steps[layers] {
+            let events: Vec<Event> = step.commands.iter().map(submit).collect::<Result<_, _>>()?;
+            events_of_layers.push(events);
+        }
+        for (id, values) in next {
+            self.queue.submit(&self.passages[id.index()].download)?;
+            self.queue.flush()?;
+            self.queue.read(&self.planes, values)?;
+        }
         let conversion = Conversion::between(first, self.clock.tick(&self.queue)?);
         self.clock_error_ns = conversion.error_ns();
-        times(&uploaded, &layers, &conversion)
+        times(&uploads, &events_of_layers, &conversion)
     }
+}
+
+/// The commands that bring `tensor` in from `planes`, and out.
+fn passage(
+    tensor: TensorArgument,
+    planes: &Memory,
+    site: &Site<'_>,
+) -> Result<Passage, ExecutorError> {
+    let (pixels, planes) = (Argument::Memory(site.arena), Argument::Memory(planes));
+    let (share, range) = site.spread(tensor);
+    let upload =
+        site.command("to_pixels", &[planes, pixels, Argument::Tensor(tensor), share], range)?;
+    let download = [pixels, Argument::Tensor(tensor), planes, share];
+    Ok(Passage { upload, download: site.command("to_planes", &download, range)? })
 }
 
 /// When a layer started and ended, by the host's clock.
 type Times = (u64, u64);
 
-/// The times of layers of which these are the commands' events, after the upload's.
+/// The times of layers of which these are the commands' events, after those of uploads.
 fn times(
-    uploaded: &Event,
+    uploads: &[Event],
     layers: &[Vec<Event>],
     conversion: &Conversion,
 ) -> Result<Vec<Times>, OpenClError> {
     let end_ns = |event: &Event| Ok(conversion.host_ns(device_times(event)?.1));
-    let mut start_ns = end_ns(uploaded)?;
+    let mut start_ns = uploads.last().map_or(Ok(0), end_ns)?;
     let layer = |events: &Vec<Event>| {
         let last_ns = events.last().map_or(Ok(start_ns), end_ns)?;
         let times = (start_ns, last_ns.max(start_ns));
@@ -245,17 +274,27 @@ impl Executor for OpenCl {
         self.clock_error_ns
     }
 
-    fn run(
+    fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    fn run_layers(
         &mut self,
-        input: &Tensor,
+        layers: Range<usize>,
+        live: &[Tensor],
         observer: &mut dyn LayerObserver,
-    ) -> Result<Tensor, ExecutorError> {
-        check_input(&self.graph, input)?;
+    ) -> Result<Vec<Tensor>, ExecutorError> {
+        let ids = check_live(&self.graph, &layers, live)?;
         let run_start_ns = monotonic_ns();
-        let mut values = vec![0.0; self.graph.output_shape().elements()];
-        let layers = self.compute(input.values(), &mut values)?;
-        if values.iter().any(|value| !value.is_finite()) {
-            let layer = self.graph.layers().last().map_or("", |layer| &layer.name).to_owned();
+        let next = self.graph.live_before(layers.end);
+        let room = |id: &TensorId| vec![0.0; self.graph.shape(*id).elements()];
+        let mut values: Vec<_> = next.iter().map(room).collect();
+        let live = ids.into_iter().zip(live.iter().map(Tensor::values));
+        let results = next.iter().copied().zip(values.iter_mut().map(Vec::as_mut_slice));
+        let times = self.compute(layers.clone(), live, results)?;
+        if values.iter().flatten().any(|value| !value.is_finite()) {
+            let last = &self.graph.layers()[layers.end.saturating_sub(1)];
+            let layer = last.name.clone();
             return Err(match self.storage {
                 ElementType::F16 => ExecutorError::BeyondFp16 { what: "outputs", layer },
                 ElementType::F32 => ExecutorError::NonFiniteOutput { layer },
@@ -264,13 +303,14 @@ impl Executor for OpenCl {
         let run_end_ns = monotonic_ns();
         // What the conversion may be off must not put layers out of order or out of the run.
         let mut earliest_ns = run_start_ns;
-        for (index, (start_ns, end_ns)) in layers.into_iter().enumerate() {
+        for (index, (start_ns, end_ns)) in layers.zip(times) {
             let start_ns = start_ns.clamp(earliest_ns, run_end_ns);
             let end_ns = end_ns.clamp(start_ns, run_end_ns);
             observer.layer(index, start_ns, end_ns);
             earliest_ns = end_ns;
         }
-        Ok(Tensor::of_checked(self.graph.output_shape(), values))
+        let tensor = |(id, values)| Tensor::of_checked(self.graph.shape(id), values);
+        Ok(next.into_iter().zip(values).map(tensor).collect())
     }
 }
 

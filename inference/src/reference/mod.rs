@@ -8,8 +8,10 @@ mod pointwise;
 mod pooling;
 mod quantised;
 
+use std::ops::Range;
+
 use crate::cost::ElementType;
-use crate::executor::{Executor, ExecutorError, LayerObserver, check_input, present};
+use crate::executor::{Executor, ExecutorError, LayerObserver, check_live, present};
 use crate::graph::{Graph, Layer, Operator, TensorId};
 use crate::npu::half;
 use crate::probes::Probes;
@@ -101,28 +103,32 @@ impl Reference {
         Ok(values)
     }
 
-    /// Runs one image as [`run`](Executor::run) does, and shows `visit` the values of every tensor,
-    /// the image's first. Those in 8-bit steps are shown as steps.
-    pub(crate) fn visit(
-        &mut self,
-        input: &Tensor,
+    /// Runs layers as [`run_layers`](Executor::run_layers) does, and shows `visit` the values of
+    /// every tensor, those handed over first. Those in 8-bit steps are shown as steps.
+    fn visit_layers(
+        &self,
+        layers: Range<usize>,
+        live: &[Tensor],
         observer: &mut dyn LayerObserver,
         visit: &mut dyn FnMut(TensorId, &[f32]),
-    ) -> Result<Tensor, ExecutorError> {
+    ) -> Result<Vec<Tensor>, ExecutorError> {
         let image = self.probes.image();
-        check_input(&self.graph, input)?;
-        let layers = self.graph.layers();
-        // When each tensor is read for the last time; the result is kept.
-        let mut last_read = vec![0; self.graph.tensors().len()];
-        for (index, layer) in layers.iter().enumerate() {
-            layer.inputs.iter().for_each(|tensor| last_read[tensor.index()] = index);
+        let mut tensors: Vec<Vec<f32>> = vec![Vec::new(); self.graph.tensors().len()];
+        for (id, tensor) in check_live(&self.graph, &layers, live)?.into_iter().zip(live) {
+            visit(id, tensor.values());
+            tensors[id.index()] = tensor.values().to_vec();
         }
-        last_read[self.graph.output().index()] = usize::MAX;
+        let next = self.graph.live_before(layers.end);
+        // When each tensor is read for the last time; what is handed on is kept.
+        let mut last_read = vec![0; tensors.len()];
+        for index in layers.clone() {
+            let inputs = &self.graph.layers()[index].inputs;
+            inputs.iter().for_each(|tensor| last_read[tensor.index()] = index);
+        }
+        next.iter().for_each(|tensor| last_read[tensor.index()] = usize::MAX);
 
-        let mut tensors: Vec<Vec<f32>> = vec![Vec::new(); last_read.len()];
-        tensors[self.graph.input().index()] = input.values().to_vec();
-        visit(self.graph.input(), input.values());
-        for (index, layer) in layers.iter().enumerate() {
+        for index in layers {
+            let layer = &self.graph.layers()[index];
             image.layer(index, observer, || {
                 let inputs: Vec<_> =
                     layer.inputs.iter().map(|tensor| tensors[tensor.index()].as_slice()).collect();
@@ -140,8 +146,22 @@ impl Reference {
                 }
             }
         }
-        let values = std::mem::take(&mut tensors[self.graph.output().index()]);
-        Ok(Tensor::of_checked(self.graph.output_shape(), values))
+        let handed_on = next.into_iter().map(|id| {
+            Tensor::of_checked(self.graph.shape(id), std::mem::take(&mut tensors[id.index()]))
+        });
+        Ok(handed_on.collect())
+    }
+
+    /// Runs one image and shows `visit` the values of every tensor, the image's first. Those in
+    /// 8-bit steps are shown as steps.
+    pub(crate) fn visit(
+        &self,
+        image: &Tensor,
+        visit: &mut dyn FnMut(TensorId, &[f32]),
+    ) -> Result<(), ExecutorError> {
+        let all = 0..self.graph.layers().len();
+        self.visit_layers(all, std::slice::from_ref(image), &mut (), visit)?;
+        Ok(())
     }
 }
 
@@ -150,11 +170,16 @@ impl Executor for Reference {
         "reference"
     }
 
-    fn run(
+    fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    fn run_layers(
         &mut self,
-        input: &Tensor,
+        layers: Range<usize>,
+        live: &[Tensor],
         observer: &mut dyn LayerObserver,
-    ) -> Result<Tensor, ExecutorError> {
-        self.visit(input, observer, &mut |_, _| {})
+    ) -> Result<Vec<Tensor>, ExecutorError> {
+        self.visit_layers(layers, live, observer, &mut |_, _| {})
     }
 }

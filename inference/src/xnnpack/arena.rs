@@ -112,4 +112,18 @@ impl Pixels {
             std::slice::from_raw_parts_mut(self.start.add(index * self.stride), self.shape.channels)
         }
     }
+
+    /// The 8-bit steps of pixel `index`, a byte each, to read or write.
+    ///
+    /// # Safety
+    ///
+    /// As [`channels_mut`](Self::channels_mut), and the tensor must be one of steps.
+    pub(super) unsafe fn steps_mut<'a>(self, index: usize) -> &'a mut [i8] {
+        debug_assert!(index < self.shape.pixels());
+        // SAFETY: the plan gave room for every pixel; the caller answers for the rest.
+        unsafe {
+            let start = self.start.cast::<i8>().add(index * self.stride);
+            std::slice::from_raw_parts_mut(start, self.shape.channels)
+        }
+    }
 }

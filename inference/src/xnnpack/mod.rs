@@ -24,18 +24,22 @@ mod implicit_gemm;
 mod kernels;
 mod normalisation;
 mod operator;
+mod passage;
 mod quantised;
 mod thread_pool;
 
+use std::ops::Range;
+
 use crate::cost::ElementType;
-use crate::executor::{Executor, ExecutorError, LayerObserver, check_input};
-use crate::graph::{AveragePool, Extent, Graph, Layer, LocalResponseNorm, Operator, Shape};
+use crate::executor::{Executor, ExecutorError, LayerObserver, check_live};
+use crate::graph::{AveragePool, Extent, Graph, Layer, LocalResponseNorm, Operator, TensorId};
 use crate::npu::half;
 use crate::plan::Plan;
 use crate::probes::Probes;
 use crate::tensor::Tensor;
 use arena::{Arena, Pixels};
 use operator::Site;
+use passage::Passage;
 use thread_pool::ThreadPool;
 
 /// Runs a network on XNNPACK's operators.
@@ -44,11 +48,9 @@ pub struct Xnnpack {
     graph: Graph,
     probes: Probes,
     steps: Vec<Step>,
-    /// Where each layer's output lies.
-    outputs: Vec<Pixels>,
     storage: ElementType,
-    input: Pixels,
-    output: Pixels,
+    /// Each tensor, in the order of the graph's.
+    passages: Vec<Passage>,
     // The steps point into the arena and run on the pool; fields are dropped in this order.
     pool: ThreadPool,
     _arena: Arena,
@@ -117,12 +119,15 @@ impl Xnnpack {
                 step(layer, &inputs, pixels(layer.output), &pool, products)
             })
             .collect::<Result<_, _>>()?;
-        let outputs = graph.layers().iter().map(|layer| pixels(layer.output)).collect();
-        let (input, output) = (pixels(graph.input()), pixels(graph.output()));
+        let passage = |id: TensorId| Passage {
+            pixels: pixels(id),
+            in_steps: graph.tensors()[id.index()].steps.is_some(),
+        };
+        let passages = (0..graph.tensors().len()).map(|id| passage(TensorId(id))).collect();
         let storage = ElementType::F32;
         let probes = Probes::new(graph);
         let graph = graph.clone();
-        Ok(Self { graph, probes, steps, outputs, storage, input, output, pool, _arena: arena })
+        Ok(Self { graph, probes, steps, storage, passages, pool, _arena: arena })
     }
 
     /// The same, with the output of every layer rounded to `storage`.
@@ -163,24 +168,32 @@ impl Executor for Xnnpack {
         "xnnpack"
     }
 
-    fn run(
+    fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    fn run_layers(
         &mut self,
-        input: &Tensor,
+        layers: Range<usize>,
+        live: &[Tensor],
         observer: &mut dyn LayerObserver,
-    ) -> Result<Tensor, ExecutorError> {
+    ) -> Result<Vec<Tensor>, ExecutorError> {
         let image = self.probes.image();
-        check_input(&self.graph, input)?;
-        write_image(input, self.input);
-        for (index, (layer, step)) in self.graph.layers().iter().zip(&self.steps).enumerate() {
+        for (id, tensor) in check_live(&self.graph, &layers, live)?.into_iter().zip(live) {
+            self.passages[id.index()].write(tensor);
+        }
+        let next = self.graph.live_before(layers.end);
+        for index in layers {
+            let layer = &self.graph.layers()[index];
             image.layer(index, observer, || {
-                self.run_step(step, layer)?;
+                self.run_step(&self.steps[index], layer)?;
                 match self.storage {
-                    ElementType::F16 => round(self.outputs[index], layer),
+                    ElementType::F16 => round(self.passages[layer.output.index()].pixels, layer),
                     _ => Ok(()),
                 }
             })?;
         }
-        Ok(read_result(self.output))
+        Ok(next.into_iter().map(|id| self.passages[id.index()].read()).collect())
     }
 }
 
@@ -314,40 +327,4 @@ fn round(output: Pixels, layer: &Layer) -> Result<(), ExecutorError> {
         // SAFETY: the arena is alive and no layer runs.
         half::round_output(unsafe { output.channels_mut(pixel) }, layer)
     })
-}
-
-/// NCHW → NHWC: part of every image's time, and of no layer's, so it has to be quick.
-fn write_image(image: &Tensor, pixels: Pixels) {
-    let Shape { channels, .. } = pixels.shape;
-    debug_assert_eq!(pixels.stride, channels, "nothing is joined with the image in place");
-    // SAFETY: the plan gave room for every channel of every pixel, without gaps; the arena is alive
-    // and no layer runs.
-    let to = unsafe { std::slice::from_raw_parts_mut(pixels.as_ptr(), image.values().len()) };
-    let planes: Vec<_> = image.values().chunks_exact(pixels.shape.pixels()).collect();
-    match planes[..] {
-        // Colours, as nearly always: whole pixels in one go.
-        [red, green, blue] => {
-            let colours = red.iter().zip(green).zip(blue);
-            let pixels = to.as_chunks_mut::<3>().0.iter_mut();
-            pixels.zip(colours).for_each(|(to, ((r, g), b))| *to = [*r, *g, *b]);
-        }
-        _ => {
-            for (channel, plane) in planes.iter().enumerate() {
-                let to = to[channel..].iter_mut().step_by(channels);
-                to.zip(*plane).for_each(|(to, value)| *to = *value);
-            }
-        }
-    }
-}
-
-/// NHWC → NCHW.
-fn read_result(pixels: Pixels) -> Tensor {
-    let count = pixels.shape.pixels();
-    let mut values = vec![0.0; pixels.shape.elements()];
-    for pixel in 0..count {
-        // SAFETY: the arena is alive and no layer runs.
-        let channels = unsafe { pixels.channels(pixel) };
-        values[pixel..].iter_mut().step_by(count).zip(channels).for_each(|(to, from)| *to = *from);
-    }
-    Tensor::of_checked(pixels.shape, values)
 }

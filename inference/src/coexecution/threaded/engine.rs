@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::clock::monotonic_ns;
 use crate::coexecution::flight::Ran;
+use crate::coexecution::handover::Handover;
 use crate::coexecution::task::Job;
 use crate::coexecution::watcher::{Timing, Watcher};
 use crate::executor::{Executor, LayerTimes};
@@ -35,6 +36,7 @@ pub trait Engine {
 pub struct ExecutorEngine {
     executor: Box<dyn Executor>,
     inputs: Arc<[Tensor]>,
+    handover: Arc<Handover>,
     watcher: Box<dyn Watcher>,
     layers: LayerTimes,
 }
@@ -49,7 +51,14 @@ impl ExecutorEngine {
             return Err("there are no images to run; give one at least".into());
         }
         let (watcher, layers) = (Box::new(()), LayerTimes::default());
-        Ok(ExecutorEngine { executor, inputs, watcher, layers })
+        let handover = Handover::new(1);
+        Ok(ExecutorEngine { executor, inputs, handover, watcher, layers })
+    }
+
+    /// The same, in a pipeline with engines of the same `handover`.
+    #[must_use]
+    pub fn handing_over(self, handover: Arc<Handover>) -> Self {
+        ExecutorEngine { handover, ..self }
     }
 
     /// The same, with somebody who is told of every job.
@@ -81,13 +90,22 @@ impl Engine for ExecutorEngine {
     type Output = Tensor;
 
     fn run(&mut self, job: &Job) -> Result<Ran<Tensor>, EngineError> {
-        if !job.is_whole() {
-            return Err("executors run whole networks; use a policy other than `pipeline`".into());
-        }
-        let input = &self.inputs[(job.frame % self.inputs.len() as u64) as usize];
+        let all = self.executor.graph().layers().len();
+        // A job of whole images may know them as one layer.
+        let layers = if job.is_whole() { 0..all } else { job.layers.clone() };
+        let waiting;
+        let live = if layers.start == 0 {
+            let input = (job.frame % self.inputs.len() as u64) as usize;
+            &self.inputs[input..=input]
+        } else {
+            waiting = self.handover.get(job.image, layers.start).ok_or_else(|| {
+                format!("image {} has not come as far as layer {}", job.image, layers.start)
+            })?;
+            &*waiting
+        };
         self.layers.0.clear();
         let start_ns = monotonic_ns();
-        let output = self.executor.run(input, &mut self.layers)?;
+        let mut next = self.executor.run_layers(layers.clone(), live, &mut self.layers)?;
         let timing = Timing {
             start_ns,
             end_ns: monotonic_ns(),
@@ -95,6 +113,12 @@ impl Engine for ExecutorEngine {
             clock_error_ns: self.executor.clock_error_ns(),
         };
         self.watcher.ran(job, &timing);
-        Ok(Ran { output: Some(output), joules: None })
+        let output = if layers.end == all {
+            next.pop()
+        } else {
+            self.handover.put(job.image, layers.end, next);
+            None
+        };
+        Ok(Ran { output, joules: None })
     }
 }
