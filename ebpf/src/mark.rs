@@ -116,6 +116,4 @@ pub struct Mark<'a> {
 
 /// How far marks were left at some instant, to ask later whether those are drained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Left(
-    #[cfg_attr(not(bpf_programs), expect(dead_code, reason = "nothing is left"))] pub(crate) usize,
-);
+pub struct Left(pub(crate) usize);
