@@ -23,6 +23,8 @@ lint: setup ## Format, lints, documentation and licences
 	@scripts/setup-lint
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --release --locked -- -D warnings
+	$(CARGO) clippy --release --locked --no-default-features \
+		-p wattline -p wattline-agent -p wattline-ebpf -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --release --locked --quiet
 	$(CARGO) deny --workspace check bans licenses sources
 

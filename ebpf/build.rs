@@ -6,6 +6,7 @@ fn main() {
     println!("cargo::rustc-check-cfg=cfg(bpf_programs)");
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=bpf");
+    println!("cargo::rerun-if-changed=examples/bpf_cost/baseline.bpf.c");
     println!("cargo::rerun-if-changed=tests/refused.bpf.c");
     println!("cargo::rerun-if-env-changed=CLANG");
     println!("cargo::rerun-if-env-changed=PATH");
@@ -19,8 +20,13 @@ fn compile() {
     use std::path::{Path, PathBuf};
     use std::process::{self, Command, Stdio};
 
-    const PROGRAMS: [&str; 4] =
-        ["bpf/sched.bpf.c", "bpf/frequency.bpf.c", "bpf/marks.bpf.c", "tests/refused.bpf.c"];
+    const PROGRAMS: [&str; 5] = [
+        "bpf/sched.bpf.c",
+        "bpf/frequency.bpf.c",
+        "bpf/marks.bpf.c",
+        "examples/bpf_cost/baseline.bpf.c",
+        "tests/refused.bpf.c",
+    ];
 
     let clang = env::var("CLANG").unwrap_or_else(|_| "clang".to_owned());
     if clang.is_empty() {

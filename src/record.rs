@@ -1,7 +1,6 @@
 //! `wattline record`: images and layers of any program, recorded from outside.
 
 mod probes;
-mod processes;
 mod session;
 mod specification;
 
@@ -14,6 +13,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use wattline_agent::launch::{Ended, Held, LaunchError, Running};
 use wattline_agent::privileges::Capability;
+use wattline_agent::process::Process;
 use wattline_agent::watch::{Level, Marking, Nesting};
 use wattline_agent::{CpuTimes, Inventory, Recorder, Settings, interrupt};
 use wattline_board::Roots;
@@ -29,12 +29,11 @@ use crate::recording::{
 };
 use crate::target::Target;
 use probes::Marked;
-use processes::is_alive;
 use session::{Account, Scene, Session};
 use specification::Specification;
 
-/// Marks are drained this often.
-const TURN_NS: u64 = 20_000_000;
+/// Marks are drained this often: of a million a second half of the default buffer waits by then.
+const TURN_NS: u64 = 50_000_000;
 
 /// Options of `wattline record`.
 #[derive(Debug, clap::Args)]
@@ -104,7 +103,7 @@ pub(crate) struct Args {
 #[derive(Debug)]
 enum Watched {
     Command(Held),
-    Process(u32),
+    Process(u32, Process),
 }
 
 /// How watching ended.
@@ -168,7 +167,10 @@ fn record(args: &Args) -> Result<ExitCode> {
 
     // The child is forked while there is one thread.
     let watched = match args.pid {
-        Some(pid) => Watched::Process(pid),
+        Some(pid) => {
+            let opened = Process::open(pid);
+            Watched::Process(pid, opened.with_context(|| format!("cannot watch process {pid}"))?)
+        }
         None => Watched::Command(Held::start(&program, &args.command)?),
     };
     let pid = watched.pid();
@@ -181,7 +183,7 @@ fn record(args: &Args) -> Result<ExitCode> {
     give_up_root(&args.out, &[&[Capability::CAP_KILL][..], inventory.capabilities()].concat());
     match &watched {
         Watched::Command(held) => interrupt::install_for_command(held.pid())?,
-        Watched::Process(_) => interrupt::install()?,
+        Watched::Process(..) => interrupt::install()?,
     }
     tell_missing(&inventory);
     if cpu_times.is_none() {
@@ -268,7 +270,7 @@ impl Watched {
     fn pid(&self) -> u32 {
         match self {
             Watched::Command(held) => held.pid(),
-            Watched::Process(pid) => *pid,
+            Watched::Process(pid, _) => *pid,
         }
     }
 }
@@ -291,9 +293,12 @@ impl Watching<'_> {
                     return Ok(End::Interrupted);
                 }
                 let command = held.release()?;
-                self.until_end(session, Some(&command), command.pid())
+                let ended = || command.ended().map(End::Command);
+                self.until_end(session, Some(&command), ended)
             }
-            Watched::Process(pid) => self.until_end(session, None, pid),
+            Watched::Process(_, process) => {
+                self.until_end(session, None, || process.has_ended().then_some(End::ProcessGone))
+            }
         }
     }
 
@@ -301,7 +306,7 @@ impl Watching<'_> {
         &self,
         session: &mut Session<'_>,
         command: Option<&Running>,
-        pid: u32,
+        look: impl Fn() -> Option<End>,
     ) -> Result<End> {
         let started_ns = self.clock.now_ns();
         let end_ns = self.args.duration.map(|seconds| started_ns + (seconds * 1e9) as u64);
@@ -310,10 +315,7 @@ impl Watching<'_> {
         loop {
             self.clock.sleep_until(self.clock.now_ns() + TURN_NS);
             // Looked at first: what it left before it ended is then drained.
-            ended = ended.or_else(|| match command {
-                Some(command) => command.ended().map(End::Command),
-                None => (!is_alive(pid)).then_some(End::ProcessGone),
-            });
+            ended = ended.or_else(&look);
             if ended.is_some() {
                 interrupt::command_ended();
             }

@@ -25,8 +25,8 @@
 //! * [`Inventory::attach_bpf`] has the kernel account CPU time and report changes of frequency.
 //! * [`Recorder`] samples it on a clock, wall or virtual, and writes rows.
 //! * [`probe`] says what there is and what is missing, with what to do about it.
-//! * [`launch`] starts a command and holds it until it is watched; [`watch`] makes spans of what
-//!   probes in it say.
+//! * [`launch`] starts a command and holds it until it is watched, [`process`] is one that runs
+//!   already; [`watch`] makes spans of what probes in either say.
 //! * [`privileges`] and [`interrupt`] are about the process: what it may do, and when to end.
 //!
 //! An emulated board has the same files under other [`wattline_board::Roots`]; nothing here
@@ -42,6 +42,7 @@ pub mod launch;
 mod performance;
 pub mod privileges;
 pub mod probe;
+pub mod process;
 mod recorder;
 mod sampler;
 mod sensor;

@@ -4,6 +4,7 @@
 mod cadence;
 pub(crate) mod cpu_channel;
 mod lateness;
+mod placement;
 pub(crate) mod queue;
 mod realtime;
 
@@ -22,6 +23,7 @@ use crate::sensor::channel::{Look, RailChannel};
 use cadence::Cadence;
 use cpu_channel::CpuChannel;
 use lateness::Lateness;
+use placement::Placement;
 use queue::{Notice, Queue, Reading, Tally};
 
 /// The sampler gives an account of itself this often.
@@ -65,6 +67,8 @@ pub(crate) struct Sampler {
     rails: Vec<RailChannel>,
     blocks: Vec<ActiveBlock>,
     cpus: Option<CpuChannel>,
+    /// Where it wakes, if it decides that itself.
+    placement: Option<Placement>,
     performance: Vec<ActiveCounters>,
     /// Fresh readings of each rail.
     fresh: Vec<u64>,
@@ -111,6 +115,7 @@ impl Sampler {
             blocks: watched.blocks,
             performance: watched.performance,
             cpus: watched.cpus,
+            placement: None,
             rails_due: Cadence::new(now_ns, pace.rate_hz),
             blocks_due: Cadence::new(now_ns, pace.counter_rate_hz),
             performance_due: Cadence::new(now_ns, pace.performance_rate_hz),
@@ -135,8 +140,12 @@ impl Sampler {
         // Both also where a sample panics: the writer must not wait for more, nor time for us.
         let _ended = SampledAll(Arc::clone(&self.queue));
         let _attendance = attend(&self.clock);
-        let refused = realtime::enter(pace.priority, pace.lock_memory);
-        let _ = ready.send(refused);
+        let entered = realtime::enter(pace.priority, pace.lock_memory);
+        // Any other thread is woken where there is room for it.
+        if let (true, Some(cpus)) = (entered.is_realtime, &self.cpus) {
+            self.placement = Placement::of_this_thread(cpus.cpus());
+        }
+        let _ = ready.send(entered.refused);
         drop(ready);
         // However short the recording, there are two accounts to take the difference of.
         self.give_account();
@@ -256,8 +265,10 @@ impl Sampler {
     }
 
     fn read_cpus(&mut self) {
-        if let Some(cpus) = &mut self.cpus {
-            cpus.read(|reading| self.queue.reading(Reading::Cpu(reading)));
+        let Some(cpus) = &mut self.cpus else { return };
+        let read_ns = cpus.read(|reading| self.queue.reading(Reading::Cpu(reading)));
+        if let (Some(t_ns), Some(placement)) = (read_ns, &mut self.placement) {
+            placement.settle(t_ns, |cpu| cpus.target_ns(cpu));
         }
     }
 

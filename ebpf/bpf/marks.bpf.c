@@ -95,30 +95,6 @@ static __always_inline int emit(struct mark *mark, __u64 name)
 	return 0;
 }
 
-static __always_inline __u64 usdt_argument(struct pt_regs *ctx, __u8 position)
-{
-	long value = 0;
-
-	if (position != NO_ARGUMENT)
-		bpf_usdt_arg(ctx, position, &value);
-	return value;
-}
-
-SEC("usdt")
-int on_usdt(struct pt_regs *ctx)
-{
-	__u32 index = bpf_usdt_cookie(ctx);
-	struct probe *probe = bpf_map_lookup_elem(&probes, &index);
-	struct mark mark;
-
-	if (!probe || !is_wanted())
-		return 0;
-	begin_mark(&mark, probe);
-	mark.ids[0] = usdt_argument(ctx, probe->ids[0]);
-	mark.ids[1] = usdt_argument(ctx, probe->ids[1]);
-	return emit(&mark, usdt_argument(ctx, probe->name));
-}
-
 /* A register, kept from being loaded through a computed address, which the verifier refuses. */
 #define REGISTER(load)                      \
 	({                                  \
@@ -126,6 +102,92 @@ int on_usdt(struct pt_regs *ctx)
 		asm volatile("" : "+r"(value)); \
 		value;                      \
 	})
+
+#define REGISTER_AT(index) \
+	case index:        \
+		return REGISTER(((unsigned long *)ctx)[index])
+
+/* A register by its place in struct pt_regs, in bytes. Most are had without asking the kernel. */
+static __always_inline __u64 register_at(struct pt_regs *ctx, __u16 place)
+{
+	unsigned long value = 0;
+
+#if !defined(__TARGET_ARCH_arm) /* has registers of 4 bytes */
+	switch (place / 8) {
+		REGISTER_AT(0);
+		REGISTER_AT(1);
+		REGISTER_AT(2);
+		REGISTER_AT(3);
+		REGISTER_AT(4);
+		REGISTER_AT(5);
+		REGISTER_AT(6);
+		REGISTER_AT(7);
+		REGISTER_AT(8);
+		REGISTER_AT(9);
+		REGISTER_AT(10);
+		REGISTER_AT(11);
+		REGISTER_AT(12);
+		REGISTER_AT(13);
+		REGISTER_AT(14);
+	}
+#endif
+	bpf_probe_read_kernel(&value, sizeof(value), (void *)ctx + place);
+	return value;
+}
+
+/*
+ * What bpf_usdt_arg() of libbpf does with the specification that its loader wrote. That one looks
+ * the specification up for each argument and asks the kernel for each register, which takes twice
+ * as long as all else that happens here.
+ */
+static __always_inline __u64 usdt_argument(struct pt_regs *ctx, struct __bpf_usdt_spec *spec,
+					   __u8 position)
+{
+	struct __bpf_usdt_arg_spec *argument;
+	unsigned long value;
+
+	if (position >= BPF_USDT_MAX_ARG_CNT || position >= spec->arg_cnt)
+		return 0;
+	argument = &spec->args[position];
+	if (argument->arg_type == BPF_USDT_ARG_CONST)
+		value = argument->val_off;
+	else
+		value = register_at(ctx, argument->reg_off);
+	if (argument->arg_type == BPF_USDT_ARG_SIB)
+		value += register_at(ctx, argument->idx_reg_off) << argument->scale_bitshift;
+	if (argument->arg_type == BPF_USDT_ARG_REG_DEREF ||
+	    argument->arg_type == BPF_USDT_ARG_SIB) {
+		void *place = (void *)(value + argument->val_off);
+
+		if (bpf_probe_read_user(&value, sizeof(value), place))
+			return 0;
+	}
+	value <<= argument->arg_bitshift;
+	if (argument->arg_signed)
+		return (long)value >> argument->arg_bitshift;
+	return value >> argument->arg_bitshift;
+}
+
+SEC("usdt")
+int on_usdt(struct pt_regs *ctx)
+{
+	__u32 id = __bpf_usdt_spec_id(ctx);
+	struct __bpf_usdt_spec *spec = bpf_map_lookup_elem(&__bpf_usdt_specs, &id);
+	struct probe *probe;
+	struct mark mark;
+	__u32 index;
+
+	if (!spec)
+		return 0;
+	index = spec->usdt_cookie;
+	probe = bpf_map_lookup_elem(&probes, &index);
+	if (!probe || !is_wanted())
+		return 0;
+	begin_mark(&mark, probe);
+	mark.ids[0] = usdt_argument(ctx, spec, probe->ids[0]);
+	mark.ids[1] = usdt_argument(ctx, spec, probe->ids[1]);
+	return emit(&mark, usdt_argument(ctx, spec, probe->name));
+}
 
 static __always_inline __u64 call_argument(struct pt_regs *ctx, __u8 position)
 {

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use crate::{
-    Cost, CpuTime, EbpfError, FrequencyEvent, Mark, MarkSettings, Probe, Scope, Target, Watch,
+    Cost, CpuTime, EbpfError, FrequencyEvent, Left, Mark, MarkSettings, Probe, Scope, Target, Watch,
 };
 
 /// One loaded program, to be metered.
@@ -128,6 +128,16 @@ impl Marks {
 
     /// Marks lost because the buffer was full, since the start.
     pub fn dropped(&self) -> u64 {
+        match self.0 {}
+    }
+
+    /// How far marks were left by now.
+    pub fn left(&self) -> Left {
+        match self.0 {}
+    }
+
+    /// Whether every mark that was left up to then has been drained.
+    pub fn has_drained(&self, _left: Left) -> bool {
         match self.0 {}
     }
 

@@ -28,6 +28,8 @@ mod cgroup;
 #[cfg(bpf_programs)]
 mod cpus;
 #[cfg(bpf_programs)]
+mod entry;
+#[cfg(bpf_programs)]
 mod frequency;
 #[cfg(bpf_programs)]
 mod mapping;
@@ -57,7 +59,7 @@ pub use sched::Sched;
 pub use absent::{Frequency, Marks, Program, Sched, SelfMeter};
 pub use error::{EbpfError, Step};
 pub use frequency_event::{Change, FrequencyEvent, Watch};
-pub use mark::{Arguments, Mark, MarkSettings, Moment, NAME_BYTES, Place, Probe, Scope};
+pub use mark::{Arguments, Left, Mark, MarkSettings, Moment, NAME_BYTES, Place, Probe, Scope};
 pub use support::{Finding, Support, SupportRoots};
 pub use target::{Cost, CpuTime, Target};
 

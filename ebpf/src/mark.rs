@@ -113,3 +113,7 @@ pub struct Mark<'a> {
     /// [`NAME_BYTES`]; `None` where none is named or it could not be read.
     pub name: Option<&'a [u8]>,
 }
+
+/// How far marks were left at some instant, to ask later whether those are drained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Left(pub(crate) usize);

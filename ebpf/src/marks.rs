@@ -10,8 +10,8 @@ use crate::object::{Loaded, Opened, compiled};
 use crate::ring::Ring;
 use crate::sched::FOLLOWED_PROCESSES;
 use crate::{
-    Arguments, EbpfError, Mark, MarkSettings, Moment, NAME_BYTES, Place, Probe, Program, Sched,
-    Scope, Step, cpus,
+    Arguments, EbpfError, Left, Mark, MarkSettings, Moment, NAME_BYTES, Place, Probe, Program,
+    Sched, Scope, Step, cpus, entry,
 };
 
 const NAME: &str = "marks";
@@ -159,6 +159,17 @@ impl Marks {
         self.drops.sum()
     }
 
+    /// How far marks were left by now. Once those up to here are drained ([`Marks::has_drained`]),
+    /// so is every mark from before a loss that [`Marks::dropped`] told of before this was asked.
+    pub fn left(&self) -> Left {
+        Left(self.ring.written())
+    }
+
+    /// Whether every mark that was left up to then has been drained.
+    pub fn has_drained(&self, left: Left) -> bool {
+        self.ring.has_drained(left.0)
+    }
+
     /// Its programs, for [`SelfMeter::start`](crate::SelfMeter::start).
     ///
     /// # Errors
@@ -245,7 +256,7 @@ fn sites(probes: &[Probe]) -> BTreeMap<PathBuf, (Vec<Site>, Vec<Site>)> {
             Place::Instruction { file_offset, semaphore_offset, .. } => {
                 (file_offset, semaphore_offset.unwrap_or(0))
             }
-            Place::Function { file_offset } => (file_offset, 0),
+            Place::Function { file_offset } => (entry::cheapest(&probe.binary, file_offset), 0),
         };
         let site = Site { index: index as u64, file_offset, semaphore_offset };
         let (entries, returns) = binaries.entry(probe.binary.clone()).or_default();

@@ -72,6 +72,17 @@ impl Ring {
         count
     }
 
+    /// How far records were written by now, or begun; it wraps around.
+    pub(crate) fn written(&self) -> usize {
+        self.produced().load(Ordering::Acquire)
+    }
+
+    /// Whether what was written up to `position` has been drained.
+    pub(crate) fn has_drained(&self, position: usize) -> bool {
+        let ahead = position.wrapping_sub(self.consumed().load(Ordering::Relaxed));
+        ahead == 0 || ahead > self.buffer_bytes
+    }
+
     fn consumed(&self) -> &AtomicUsize {
         // SAFETY: the first word of the first page, which the kernel accesses as a whole.
         unsafe { &*self.consumer.as_ptr().cast() }

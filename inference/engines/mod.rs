@@ -2,7 +2,8 @@
 //!
 //! Shared by the numerics test and the benchmark.
 
-use std::error::Error;
+mod environment;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -10,51 +11,20 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use wattline_inference::Tensor;
 
-/// What can go wrong, for people.
-pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error>>;
+pub(crate) use environment::{Result, scratch};
 
 /// Where these files are.
 fn here() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("engines")
 }
 
-/// Where environments and models are kept: under the target directory.
-pub(crate) fn scratch() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("engines")
-}
-
-/// A Python environment with what `requirements` (a file beside this one) pins, made on first use.
+/// A Python environment with what `requirements` (a file beside this one) pins.
 ///
 /// # Errors
 ///
-/// When there is no Python with `venv`, or the wheels cannot be had; says what to do.
+/// As [`environment::made_of`].
 pub(crate) fn environment(requirements: &str) -> Result<PathBuf> {
-    let list = here().join(requirements);
-    // The longer list begins with the shorter: a change of either makes the environment anew.
-    let wanted = fs::read_to_string(&list)? + &fs::read_to_string(here().join("onnxruntime.txt"))?;
-    let place = scratch().join(requirements).with_extension("venv");
-    let python = place.join("bin/python");
-    let made_of = place.join("made-of.txt");
-    if fs::read_to_string(&made_of).is_ok_and(|made_of| made_of == wanted) {
-        return Ok(python);
-    }
-    fs::create_dir_all(scratch())?;
-    let advice = "install python3 and python3-venv, and let pip reach PyPI or a mirror";
-    succeed(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&place), advice)?;
-    // Everything is pinned: nothing else, such as pnnx's PyTorch, is wanted.
-    let install = ["-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:", "-r"];
-    succeed(Command::new(&python).args(install).arg(&list), advice)?;
-    fs::write(made_of, wanted)?;
-    Ok(python)
-}
-
-fn succeed(command: &mut Command, advice: &str) -> Result<()> {
-    let output = command.output().map_err(|error| format!("{command:?}: {error}; {advice}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(format!("{command:?} failed: {said}; {advice}").into())
+    environment::made_of(&here().join(requirements))
 }
 
 /// An engine with a network loaded, in a process of its own.

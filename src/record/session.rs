@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use wattline_agent::watch::{Attribution, ImageSpan, Mark, Nesting, Unmatched};
 use wattline_agent::{CpuTimes, Recorder};
-use wattline_ebpf::{CpuTime, Marks, Moment};
+use wattline_ebpf::{CpuTime, Left, Marks, Moment};
 use wattline_trace::rows::{ALL_COMPONENTS, EventKind, SpanKind, SpanRow};
 use wattline_trace::{Name, TableWriter, WriteError};
 
@@ -63,6 +63,8 @@ pub(super) struct Session<'a> {
     names: HashMap<Box<[u8]>, Name>,
     /// Drained, and possibly not in order yet.
     fresh: Vec<Mark>,
+    /// How far marks were left when some were last found to be lost, until those are drained.
+    gap: Option<Left>,
     /// Whole, and not attributed yet.
     whole: VecDeque<ImageSpan>,
     runs: HashMap<usize, Run>,
@@ -89,6 +91,7 @@ impl<'a> Session<'a> {
             attribution,
             names: HashMap::new(),
             fresh: Vec::new(),
+            gap: None,
             whole: VecDeque::new(),
             runs: HashMap::new(),
             next_span: 1,
@@ -106,21 +109,32 @@ impl<'a> Session<'a> {
         let lost = self.marks.dropped() - self.account.dropped;
         if lost > 0 {
             self.account.dropped += lost;
-            // What was drained with a gap in it: a begin may be of one call and the end that follows
-            // of a later one, which would be one long span where there were many.
-            self.account.withheld += self.fresh.len() as u64;
-            self.fresh.clear();
-            self.nesting.forget_open();
+            self.gap = Some(self.marks.left());
             let detail = format!("{lost} marks lost: they came faster than they were drained");
             self.scene.recorder.note(EventKind::Drop, "marks", &detail);
             self.scene.recorder.count_lost_marks(lost);
         }
+        self.withhold_beside_gap();
         self.take_until(now_ns.saturating_sub(DISORDER_NS));
         let known_ns = match self.cpu_times {
             Some(_) => self.attribution.known_until_ns().unwrap_or(0),
             None => u64::MAX,
         };
         self.write_until(known_ns)
+    }
+
+    /// Forgets what was drained while there is a gap among the marks, and what is open: a begin
+    /// may be of one call and the end that follows of a later one, which would be one long span
+    /// where there were many. Some from before the gap may still wait in the buffer when it is
+    /// first heard of, so this goes on until all of them are drained.
+    fn withhold_beside_gap(&mut self) {
+        let Some(gap) = self.gap else { return };
+        self.account.withheld += self.fresh.len() as u64;
+        self.fresh.clear();
+        self.nesting.forget_open();
+        if self.marks.has_drained(gap) {
+            self.gap = None;
+        }
     }
 
     /// Takes what is left and writes the runs' own spans.

@@ -29,6 +29,7 @@ mod prediction;
 mod privileges;
 mod record;
 mod record_engines;
+mod record_marks;
 mod record_overlap;
 mod record_processes;
 mod recording;

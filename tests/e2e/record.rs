@@ -143,7 +143,7 @@ pub(crate) fn program(place: &Place) {
     compile(place, "engine", PROGRAM);
 }
 
-fn compile(place: &Place, name: &str, text: &str) {
+pub(crate) fn compile(place: &Place, name: &str, text: &str) {
     let source = format!("{name}.cc");
     place.write(&source, text);
     let built = Command::new("c++")

@@ -23,7 +23,7 @@ use crate::sampler::thread_cpu_ns;
 
 /// How long readings wait in the queue at most. Each wake-up costs about as much as writing ten
 /// rows, and a queue of the default size holds seconds.
-const DRAIN_PERIOD: Duration = Duration::from_millis(20);
+const DRAIN_PERIOD: Duration = Duration::from_millis(100);
 
 /// What a rail's rows have in common.
 #[derive(Debug)]

@@ -29,10 +29,20 @@ impl CpuChannel {
         CpuChannel { source, times: base.clone(), base }
     }
 
-    /// Hands over the account of each CPU that was ever seen; nothing if another thread is reading
-    /// it just now. Allocates nothing and makes no system call.
-    pub(crate) fn read(&mut self, mut reading: impl FnMut(CpuReading)) {
-        let Some(t_ns) = self.source.try_read(&mut self.times) else { return };
+    /// How many CPUs there may be.
+    pub(crate) fn cpus(&self) -> usize {
+        self.times.len()
+    }
+
+    /// The target's time on a CPU, as it was last read.
+    pub(crate) fn target_ns(&self, cpu: usize) -> u64 {
+        self.times[cpu].target_ns
+    }
+
+    /// Hands over the account of each CPU that was ever seen, and answers when that was; nothing if
+    /// another thread is reading it just now. Allocates nothing and makes no system call.
+    pub(crate) fn read(&mut self, mut reading: impl FnMut(CpuReading)) -> Option<u64> {
+        let t_ns = self.source.try_read(&mut self.times)?;
         for (cpu, (now, base)) in self.times.iter().zip(&self.base).enumerate() {
             if *now == CpuTime::default() {
                 continue;
@@ -42,5 +52,6 @@ impl CpuChannel {
             let busy_ns = target_ns + other_ns;
             reading(CpuReading { t_ns, cpu: cpu as u16, target_ns, busy_ns });
         }
+        Some(t_ns)
     }
 }

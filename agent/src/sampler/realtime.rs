@@ -7,20 +7,29 @@ use nix::sys::prctl;
 /// Stack the sampler needs at most, touched beforehand so that no page of it faults later.
 const STACK: usize = 64 << 10;
 
-/// Asks for real-time priority and locked memory for the calling thread; answers what was
-/// refused, in words that say what follows from it.
-pub(super) fn enter(priority: Option<u8>, lock_memory: bool) -> Vec<String> {
+/// What came of asking.
+#[derive(Debug)]
+pub(super) struct Entered {
+    pub(super) is_realtime: bool,
+    /// What was refused, in words that say what follows from it.
+    pub(super) refused: Vec<String>,
+}
+
+/// Asks for real-time priority and locked memory for the calling thread.
+pub(super) fn enter(priority: Option<u8>, lock_memory: bool) -> Entered {
     let mut refused = Vec::new();
     touch_stack();
     // Of use where the priority is refused: the kernel may otherwise bundle wake-ups by 50 µs.
     let _ = prctl::set_timerslack(1);
-    if let Some(priority) = priority
-        && let Err(error) = set_fifo(priority)
-    {
-        refused.push(format!(
-            "SCHED_FIFO priority {priority} was refused ({error}): wake-ups may be late under \
-             load; run as root or give CAP_SYS_NICE"
-        ));
+    let mut is_realtime = false;
+    if let Some(priority) = priority {
+        match set_fifo(priority) {
+            Ok(()) => is_realtime = true,
+            Err(error) => refused.push(format!(
+                "SCHED_FIFO priority {priority} was refused ({error}): wake-ups may be late under \
+                 load; run as root or give CAP_SYS_NICE"
+            )),
+        }
     }
     if lock_memory && let Err(error) = lock_memory_in_use() {
         refused.push(format!(
@@ -28,7 +37,7 @@ pub(super) fn enter(priority: Option<u8>, lock_memory: bool) -> Vec<String> {
              or give CAP_IPC_LOCK"
         ));
     }
-    refused
+    Entered { is_realtime, refused }
 }
 
 fn set_fifo(priority: u8) -> io::Result<()> {

@@ -101,6 +101,61 @@ fn usdt_marks_are_as_many_as_the_calls_and_carry_what_was_passed() {
     assert_eq!(marks.drain(|_| ()), 0);
 }
 
+/// A probe whose arguments are where compilers put them besides registers of eight bytes: a
+/// constant, four bytes with a sign, and memory at a register, with and without an index.
+#[cfg(target_arch = "x86_64")]
+#[inline(never)]
+fn of_every_kind(number: i32, names: &[*const c_char; 3], index: usize) {
+    // The crate's own probe makes the symbol that notes refer to.
+    probe::probe!(wattline_test, plain);
+    // SAFETY: a nop, and a note about it.
+    unsafe {
+        std::arch::asm!(
+            "990: nop",
+            ".pushsection .note.stapsdt, \"\", \"note\"",
+            ".balign 4",
+            ".4byte 992f-991f, 994f-993f, 3",
+            "991: .asciz \"stapsdt\"",
+            "992: .balign 4",
+            "993: .8byte 990b, _.stapsdt.base, 0",
+            ".asciz \"wattline_test\"",
+            ".asciz \"kinds\"",
+            ".asciz \"-4@\\044-9 -4@%edi 4@%edi 8@8(%rsi,%rdx,8) 8@16(%rsi)\"",
+            "994: .balign 4",
+            ".popsection",
+            in("edi") number,
+            in("rsi") names.as_ptr(),
+            in("rdx") index,
+        );
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn arguments_are_found_wherever_they_are() {
+    if !has_bpf("arguments_are_found_wherever_they_are") {
+        return;
+    }
+    let names = [c"first", c"second", c"third"].map(CStr::as_ptr);
+    let minus = |number: i64| number as u64;
+    for (ids, name, expected_ids, expected_name) in [
+        ([Some(0), Some(1)], Some(4), [minus(-9), minus(-5)], Some("third")),
+        ([Some(2), None], Some(3), [0xffff_fffb, 0], Some("second")),
+        // A number is no address, and an argument that is not there is 0.
+        ([Some(9), Some(1)], Some(1), [0, minus(-5)], None),
+    ] {
+        let mut probe = usdt("kinds", Moment::Begin, 5);
+        probe.arguments = Arguments { ids, name };
+        let mut marks = Marks::attach(&[probe], here(), MarkSettings::default()).unwrap();
+        of_every_kind(-5, &names, 0);
+        let mut found = Vec::new();
+        marks.drain(|mark| found.push(keep(mark)));
+        let name = expected_name.map(str::to_owned);
+        let expected = Kept { cookie: 5, moment: Moment::Begin, ids: expected_ids, name };
+        assert_eq!(found, [expected]);
+    }
+}
+
 #[inline(never)]
 extern "C" fn run_layer(image: u64, name: *const c_char, layer: u64) -> u64 {
     black_box((image, name, layer));
@@ -110,6 +165,46 @@ extern "C" fn run_layer(image: u64, name: *const c_char, layer: u64) -> u64 {
 #[inline(never)]
 extern "C" fn run_image(image: u64) -> u64 {
     black_box(image) ^ 1
+}
+
+/// A function as compilers begin one that may be called through a pointer.
+#[cfg(target_arch = "x86_64")]
+mod guarded {
+    std::arch::global_asm!(
+        ".globl wattline_test_guarded",
+        "wattline_test_guarded: endbr64",
+        "push rbx",
+        "lea rax, [rdi + 7]",
+        "pop rbx",
+        "ret",
+    );
+    unsafe extern "C" {
+        pub(super) fn wattline_test_guarded(image: u64) -> u64;
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn a_function_that_begins_with_endbr64_is_seen_whole() {
+    if !has_bpf("a_function_that_begins_with_endbr64_is_seen_whole") {
+        return;
+    }
+    let address = guarded::wattline_test_guarded as *const () as usize;
+    let probe = Probe {
+        binary: myself(),
+        place: Place::Function { file_offset: file_offset(address) },
+        arguments: Arguments { ids: [Some(0), None], name: None },
+        cookie: 6,
+    };
+    let mut marks = Marks::attach(&[probe], here(), MarkSettings::default()).unwrap();
+    for call in 0..100 {
+        // SAFETY: it takes a number and answers one.
+        assert_eq!(unsafe { guarded::wattline_test_guarded(call) }, call + 7);
+    }
+    let mut found = Vec::new();
+    marks.drain(|mark| found.push((mark.moment, mark.ids[0])));
+    let expected = (0..100).flat_map(|call| [(Moment::Begin, call), (Moment::End, call + 7)]);
+    assert_eq!(found, expected.collect::<Vec<_>>());
 }
 
 #[test]

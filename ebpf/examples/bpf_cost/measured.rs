@@ -1,8 +1,6 @@
-//! What the BPF programs cost: `cargo run --release -p wattline-ebpf --example bpf_cost`, as root.
-//!
-//! With and without are measured in turn in one run, in CPU time, so that a busy machine is busy
-//! for both and what others use does not count.
+//! What each of the programs costs.
 
+use std::error::Error;
 use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,6 +13,10 @@ use wattline_ebpf::{
     Target,
 };
 
+use crate::baseline::Baseline;
+
+type Answer = Result<(), Box<dyn Error>>;
+
 /// Round trips of one ping-pong.
 const TRIPS: u32 = 10_000;
 
@@ -24,7 +26,7 @@ const ROUNDS: usize = 11;
 /// Hits of a probe in one measurement.
 const HITS: u64 = 100_000;
 
-fn main() -> Result<(), EbpfError> {
+pub(crate) fn everything() -> Answer {
     switches()?;
     slowdown()?;
     usdt()?;
@@ -36,32 +38,41 @@ fn myself() -> Target {
 }
 
 /// Two threads on one CPU wake each other through pipes: the most switches there can be.
-fn switches() -> Result<(), EbpfError> {
-    let sched = Sched::attach(myself())?;
-    let mut meter = SelfMeter::start(sched.programs()?)?;
-    ping_pong();
-    for cost in meter.costs()?.iter().filter(|cost| cost.runs > 0) {
-        let mean_ns = cost.run_ns as f64 / cost.runs as f64;
-        println!("{:<10} {mean_ns:>8.0} ns a run, {} runs", cost.program, cost.runs);
+fn switches() -> Answer {
+    let (mut ours_ns, mut least_ns) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        {
+            let _statistics = SelfMeter::start([])?;
+            let baseline = Baseline::at_switches()?;
+            ping_pong();
+            least_ns.push(baseline.mean_ns()?);
+        }
+        let sched = Sched::attach(myself())?;
+        let mut meter = SelfMeter::start(sched.programs()?)?;
+        ping_pong();
+        let on_switch = meter.costs()?.iter().find(|cost| cost.program == "on_switch");
+        let cost = on_switch.ok_or("on_switch is metered")?;
+        ours_ns.push(cost.run_ns as f64 / cost.runs as f64);
     }
+    beside("on_switch", ours_ns, least_ns);
     Ok(())
 }
 
 /// The same, with and without.
-fn slowdown() -> Result<(), EbpfError> {
+fn slowdown() -> Answer {
     let (mut with, mut without) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         without.push(ping_pong());
         let _sched = Sched::attach(myself())?;
         with.push(ping_pong());
     }
-    let (with, without) = (median(with), median(without));
-    println!(
-        "ping-pong  {:>8.2} us a trip without, {:.2} us with: {:+.1} %",
-        without.as_secs_f64() * 1e6 / f64::from(TRIPS),
-        with.as_secs_f64() * 1e6 / f64::from(TRIPS),
-        100.0 * (with.as_secs_f64() / without.as_secs_f64() - 1.0)
-    );
+    let us_a_trip = |times: Vec<Duration>| {
+        let trips = times.into_iter().map(|time| time.as_secs_f64() * 1e6 / f64::from(TRIPS));
+        median(trips.collect())
+    };
+    let (with, without) = (us_a_trip(with), us_a_trip(without));
+    let slower_pct = 100.0 * (with / without - 1.0);
+    println!("ping-pong  {without:>6.2} us a trip without, {with:.2} us with: {slower_pct:+.1} %");
     Ok(())
 }
 
@@ -110,26 +121,28 @@ fn marks(settings: MarkSettings) -> Result<Marks, EbpfError> {
 }
 
 /// What a probe that is hit costs its program: two numbers and a name are carried.
-fn usdt() -> Result<(), EbpfError> {
+fn usdt() -> Answer {
     let hits = || {
         let start = cpu_time();
         (0..HITS).for_each(|image| layer(image, 3));
-        cpu_time() - start
+        (cpu_time() - start).as_nanos() as f64 / HITS as f64
     };
-    let (mut with, mut without) = (Vec::new(), Vec::new());
+    let (mut ours_ns, mut least_ns) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        without.push(hits());
+        let without_ns = hits();
+        {
+            let _baseline = Baseline::at_probe("wattline_cost", "layer")?;
+            least_ns.push(hits() - without_ns);
+        }
         let _marks = marks(MarkSettings { buffer_bytes: 16 << 20 })?;
-        with.push(hits());
+        ours_ns.push(hits() - without_ns);
     }
-    let mean_ns = |times| median(times).as_nanos() as f64 / HITS as f64;
-    let (with_ns, without_ns) = (mean_ns(with), mean_ns(without));
-    println!("USDT mark  {:>8.0} ns a hit ({without_ns:.1} ns unattached)", with_ns - without_ns);
+    beside("USDT mark", ours_ns, least_ns);
     Ok(())
 }
 
 /// For ten seconds, from as many threads as it takes, drained every five milliseconds.
-fn a_million_marks_a_second() -> Result<(), EbpfError> {
+fn a_million_marks_a_second() -> Answer {
     const PER_SECOND: u64 = 1_000_000;
     const SECONDS: u64 = 10;
     const THREADS: u64 = 2;
@@ -157,17 +170,27 @@ fn a_million_marks_a_second() -> Result<(), EbpfError> {
     let cpu_seconds = (cpu_time() - cpu_at_start).as_secs_f64();
     let seconds = taken.map_or(0.0, |taken| taken.as_secs_f64());
     println!(
-        "flood      {} marks sent in {seconds:.1} s ({cpu_seconds:.1} s of CPU time, sending and \
-         draining), {received} received, {} dropped",
+        "flood      {:.3} M marks/s for {seconds:.1} s from {THREADS} threads: {} sent, {received} \
+         received, {} dropped; {cpu_seconds:.1} s of CPU time, sending and draining",
+        (PER_SECOND * SECONDS) as f64 / seconds / 1e6,
         PER_SECOND * SECONDS,
         marks.dropped()
     );
     Ok(())
 }
 
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort();
-    times[times.len() / 2]
+/// Prints two costs of one thing: their medians over the rounds, and the median of their ratios.
+fn beside(name: &str, ours_ns: Vec<f64>, least_ns: Vec<f64>) {
+    let ratio = median(ours_ns.iter().zip(&least_ns).map(|(ours, least)| ours / least).collect());
+    let (ours_ns, least_ns) = (median(ours_ns), median(least_ns));
+    println!(
+        "{name:<10} {ours_ns:>6.0} ns, one that only counts {least_ns:.0} ns: {ratio:.2} times"
+    );
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
 /// CPU time of this process.
