@@ -15,8 +15,10 @@
 
 mod bundle;
 mod error;
+mod line;
 mod manifest;
 mod name;
+mod number;
 mod ownership;
 mod reader;
 mod row;

@@ -1,14 +1,16 @@
 //! Streams one table back.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Take};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Take};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
-use csv::ByteRecord;
-
 use crate::error::ReadError;
-use crate::row::{Decoder, Names, Row};
+use crate::line::{Fields, Lines};
+use crate::row::{Decoder, FieldError, Names, Row};
+
+/// Read from the file at a time.
+const BUFFER: usize = 1 << 18;
 
 /// The last line of a file that was being written when the power went: it has no line end, and
 /// is left out of what the reader yields.
@@ -25,8 +27,7 @@ pub struct TornLine {
 #[derive(Debug)]
 pub struct TableReader<R> {
     path: PathBuf,
-    csv: csv::Reader<Take<File>>,
-    record: ByteRecord,
+    lines: Lines<BufReader<Take<File>>>,
     names: Names,
     torn: Option<TornLine>,
     ended: bool,
@@ -46,15 +47,9 @@ impl<R: Row> TableReader<R> {
         let torn =
             (whole < total).then(|| TornLine { path: path.to_owned(), bytes: total - whole });
         file.seek(SeekFrom::Start(0)).map_err(open)?;
-        let csv = csv::ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .buffer_capacity(1 << 16)
-            .from_reader(file.take(whole));
         let mut reader = TableReader {
             path: path.to_owned(),
-            csv,
-            record: ByteRecord::new(),
+            lines: Lines::new(BufReader::with_capacity(BUFFER, file.take(whole))),
             names: Names::default(),
             torn,
             ended: false,
@@ -70,49 +65,60 @@ impl<R: Row> TableReader<R> {
     }
 
     fn check_header(&mut self) -> Result<(), ReadError> {
-        let present = self.read_record()?;
-        let fields: Vec<_> = self.record.iter().map(String::from_utf8_lossy).collect();
-        if present && fields.iter().eq(R::COLUMNS.iter()) {
+        let path = &self.path;
+        let line = next_line(&mut self.lines, path)?.unwrap_or_default();
+        let fields: Vec<_> =
+            Fields::of(line).map(|field| String::from_utf8_lossy(&field).into_owned()).collect();
+        if fields.iter().eq(R::COLUMNS.iter()) {
             return Ok(());
         }
         Err(ReadError::Header {
-            path: self.path.clone(),
+            path: path.clone(),
             found: shortened(&fields.join(",")),
             expected: R::COLUMNS.join(","),
         })
     }
 
-    fn read_record(&mut self) -> Result<bool, ReadError> {
-        self.csv.read_byte_record(&mut self.record).map_err(|error| {
-            let line = error.position().map_or(0, csv::Position::line);
-            let source = match error.into_kind() {
-                csv::ErrorKind::Io(source) => source,
-                other => io::Error::other(format!("{other:?}")),
-            };
-            ReadError::Io { path: self.path.clone(), line, source }
-        })
+    fn read_row(&mut self) -> Result<Option<R>, ReadError> {
+        let Some(line) = next_line(&mut self.lines, &self.path)? else { return Ok(None) };
+        let mut fields = Decoder::new(line, &mut self.names);
+        match R::decode(&mut fields) {
+            Ok(row) if fields.is_empty() => Ok(Some(row)),
+            decoded => {
+                let line = line.to_vec();
+                Err(self.wrong(&line, decoded.err()))
+            }
+        }
     }
 
-    fn read_row(&mut self) -> Result<Option<R>, ReadError> {
-        if !self.read_record()? {
-            return Ok(None);
-        }
-        let line = self.record.position().map_or(0, csv::Position::line);
-        let (found, expected) = (self.record.len(), R::COLUMNS.len());
-        if found != expected {
-            return Err(ReadError::Width { path: self.path.clone(), line, found, expected });
-        }
-        R::decode(&mut Decoder::new(&self.record, &mut self.names)).map(Some).map_err(|wrong| {
-            ReadError::Field {
-                path: self.path.clone(),
-                line,
+    /// What is wrong with a line: how many fields it has, or one that does not hold what it
+    /// should.
+    #[cold]
+    fn wrong(&self, line: &[u8], wrong: Option<FieldError>) -> ReadError {
+        let (path, number) = (self.path.clone(), self.lines.number());
+        let (found, expected) = (Fields::of(line).count(), R::COLUMNS.len());
+        let field = wrong.and_then(|wrong| Some((wrong, Fields::of(line).nth(wrong.index)?)));
+        match field {
+            Some((wrong, field)) if found == expected => ReadError::Field {
+                path,
+                line: number,
                 number: wrong.index + 1,
                 column: R::COLUMNS[wrong.index],
-                found: shortened(&String::from_utf8_lossy(&self.record[wrong.index])),
+                found: shortened(&String::from_utf8_lossy(&field)),
                 expected: wrong.expected,
-            }
-        })
+            },
+            _ => ReadError::Width { path, line: number, found, expected },
+        }
     }
+}
+
+/// The next line that holds anything.
+fn next_line<'a>(
+    lines: &'a mut Lines<BufReader<Take<File>>>,
+    path: &Path,
+) -> Result<Option<&'a [u8]>, ReadError> {
+    let line = lines.number() + 1;
+    lines.next().map_err(|source| ReadError::Io { path: path.to_owned(), line, source })
 }
 
 impl<R: Row> Iterator for TableReader<R> {

@@ -3,10 +3,11 @@
 use std::collections::HashSet;
 use std::fmt::Debug;
 
-use csv::ByteRecord;
 use csv_core::WriteResult;
 
+use crate::line::Fields;
 use crate::name::Name;
+use crate::number;
 
 /// A typed row of one file of the bundle.
 pub trait Row: Clone + PartialEq + Debug + Send + 'static {
@@ -99,52 +100,80 @@ impl<'a> Encoder<'a> {
 /// Hands a line's fields out, in order.
 #[derive(Debug)]
 pub struct Decoder<'a> {
-    record: &'a ByteRecord,
+    fields: Fields<'a>,
     names: &'a mut Names,
     index: usize,
 }
 
 impl<'a> Decoder<'a> {
-    pub(crate) fn new(record: &'a ByteRecord, names: &'a mut Names) -> Self {
-        Decoder { record, names, index: 0 }
+    pub(crate) fn new(line: &'a [u8], names: &'a mut Names) -> Self {
+        Decoder { fields: Fields::of(line), names, index: 0 }
     }
 
     /// Takes the next field.
     ///
     /// # Errors
     /// If it does not hold an `F`.
+    #[inline]
     pub fn field<F: Field>(&mut self) -> Result<F, FieldError> {
         let index = self.index;
         self.index += 1;
-        self.record
-            .get(index)
-            .and_then(|text| F::decode(text, self.names))
-            .ok_or(FieldError { index, expected: F::EXPECTED })
+        let decoded = self.fields.next().and_then(|text| F::decode(&text, self.names));
+        decoded.ok_or(FieldError { index, expected: F::EXPECTED })
+    }
+
+    /// Whether all fields were taken.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.fields.is_empty()
     }
 }
 
 /// Names seen so far, so that a rail's name is held once and not once a row.
 #[derive(Debug, Default)]
-pub struct Names(HashSet<Name>);
+pub struct Names {
+    /// The last few that differ: rows go round the same rails, ports or layers.
+    recent: Vec<Name>,
+    /// Where among them the next is looked for first.
+    next: usize,
+    all: HashSet<Name>,
+}
 
 impl Names {
     /// A table whose texts are all different (event details) must not grow memory for ever.
     const MOST: usize = 4096;
 
-    fn get(&mut self, text: &str) -> Name {
-        if let Some(name) = self.0.get(text) {
+    /// As many are compared before a hash is worth it.
+    const RECENT: usize = 16;
+
+    fn get(&mut self, bytes: &[u8]) -> Option<Name> {
+        let (before, after) = self.recent.split_at(self.next);
+        let mut round = (self.next..).zip(after).chain((0..).zip(before));
+        if let Some((place, name)) = round.find(|(_, name)| name.as_bytes() == bytes) {
+            let name = name.clone();
+            self.next = if place + 1 < self.recent.len() { place + 1 } else { 0 };
+            return Some(name);
+        }
+        let name = self.of_all(std::str::from_utf8(bytes).ok()?);
+        if self.recent.len() < Self::RECENT {
+            self.recent.push(name.clone());
+            self.next = 0;
+        } else {
+            self.recent[self.next] = name.clone();
+            self.next = (self.next + 1) % Self::RECENT;
+        }
+        Some(name)
+    }
+
+    fn of_all(&mut self, text: &str) -> Name {
+        if let Some(name) = self.all.get(text) {
             return name.clone();
         }
         let name = Name::new(text);
-        if self.0.len() < Self::MOST {
-            self.0.insert(name.clone());
+        if self.all.len() < Self::MOST {
+            self.all.insert(name.clone());
         }
         name
     }
-}
-
-fn text(bytes: &[u8]) -> Option<&str> {
-    std::str::from_utf8(bytes).ok()
 }
 
 macro_rules! integer_field {
@@ -154,10 +183,9 @@ macro_rules! integer_field {
             fn encode(&self, line: &mut Encoder<'_>) {
                 line.plain(itoa::Buffer::new().format(*self));
             }
+            #[inline]
             fn decode(bytes: &[u8], _: &mut Names) -> Option<Self> {
-                // A sign or a blank is not what we write: refuse it rather than guess.
-                bytes.first().filter(|b| b.is_ascii_digit())?;
-                text(bytes)?.parse().ok()
+                number::whole(bytes)?.try_into().ok()
             }
         }
     )*};
@@ -173,8 +201,9 @@ impl Field for f64 {
             line.not_finite = Some((*self, line.fields));
         }
     }
+    #[inline]
     fn decode(bytes: &[u8], _: &mut Names) -> Option<Self> {
-        text(bytes)?.parse().ok().filter(|value: &f64| value.is_finite())
+        number::decimal(bytes).filter(|value| value.is_finite())
     }
 }
 
@@ -198,7 +227,7 @@ impl Field for Name {
         line.quoted(self);
     }
     fn decode(bytes: &[u8], names: &mut Names) -> Option<Self> {
-        Some(names.get(text(bytes)?))
+        names.get(bytes)
     }
 }
 
