@@ -36,10 +36,9 @@ const RATE_HZ: u64 = 450;
 /// Says that this very program is to be the loop.
 const LOOP: &str = "--read-sensors";
 
-/// The ways to treat the engine.
+/// The ways to treat the engine; the third is to record it.
 const ALONE: usize = 0;
 const READ: usize = 1;
-const RECORDED: usize = 2;
 const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
 
 fn main() -> Answer<()> {
@@ -111,7 +110,7 @@ impl Bench {
         Ok(Bench { wattline, python, symbol, place, seconds })
     }
 
-    fn compare(&self, threads: usize, rounds: usize) -> Answer<()> {
+    fn compare(&self, threads: usize, rounds: u64) -> Answer<()> {
         let engine = Engine::start(&self.python, &self.place.join("resnet50.onnx"), threads)?;
         sleep(Duration::from_secs(4));
         let mut slower = [const { (Vec::new(), Vec::new()) }; 2];
