@@ -77,6 +77,7 @@ pub(crate) fn manifest(target: &Target, clock: &Arc<dyn Clock>, seed: u64) -> Ma
         components: Vec::new(),
         models: Vec::new(),
         coexecution: None,
+        dither: None,
         inputs: None,
         complete: false,
         interrupted: false,

@@ -4,6 +4,7 @@
 mod args;
 mod coexecute;
 mod deliveries;
+mod dither;
 mod engines;
 mod images;
 pub(crate) mod lane;
@@ -139,6 +140,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     manifest.counters = recorder.counter_records(scene.provenance());
     manifest.hardware_counters = recorder.hardware_counter_records();
     adopt_only_rail(&mut manifest, &target);
+    manifest.dither = args.dither.then(|| dither::over_a_period(&manifest, args.rate));
     ready.notes.iter().for_each(|note| recorder.note(EventKind::Note, "outputs", note));
     skipped.iter().for_each(|why| recorder.note(EventKind::Note, "images", why));
 
@@ -156,6 +158,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         npu_outputs: ready.npu,
         behind: &behind,
         idle_s: args.idle,
+        dither: manifest.dither,
+        seed: args.seed,
         bar: bar.clone(),
     };
     let mut shared = None;

@@ -10,6 +10,8 @@ use crate::coexecution::frames::{self, Frames};
 use crate::error::AnalysisError;
 use crate::events::warn_of_events;
 use crate::layers;
+use crate::layers::times::Times;
+use crate::layers::watch::Watch;
 use crate::manifest_check::check_manifest;
 use crate::power::reader::read_rails;
 use crate::recording::{Recording, Share};
@@ -46,7 +48,7 @@ pub(crate) fn analyze_bundle(
         analysis.energy.extend(energy_rows(&recording, index));
         analysis.images.extend(image_rows(&recording.name, &recording.spans.runs[index]));
     }
-    layers::add_rows(&bundle, &recording.name, analysis)?;
+    layers::add_rows(&recording, analysis);
     analysis.conservation.extend(recording.balances);
     Ok(())
 }
@@ -61,6 +63,7 @@ fn read<'a>(
     let manifest = bundle.manifest();
     let spans = Spans::read(bundle, warnings)?;
     warn_of_spans(&spans, warnings);
+    let layers = Times::read(bundle)?;
     // Spans are written when they end: a recording that broke off may have been at work.
     let torn = bundle.table::<SpanRow>()?.torn().is_some();
     let timeline = Timeline::new(&spans, torn || !manifest.complete);
@@ -70,15 +73,19 @@ fn read<'a>(
     let poll_ns = poll_ns.map(|cost| (1e9 / cost.sampling_hz).ceil() as u64);
     analysis.agents.extend(cost);
     warn_of_events(bundle, warnings)?;
-    let rails = read_rails(bundle, &timeline, poll_ns, warnings)?;
-    let traffic = Traffic::read(bundle, &timeline, warnings)?;
+    let mut watch = Watch::new(manifest, &spans, &timeline, &layers, poll_ns);
+    let rails = read_rails(bundle, &timeline, poll_ns, &mut watch, warnings)?;
+    let traffic = Traffic::read(bundle, &timeline, &mut watch, warnings)?;
     let frames = Frames::read(bundle, warnings)?;
     warn_of_frames(manifest, &spans, frames.as_ref(), warnings);
-    let truth = if options.check_truth { Some(Truth::read(bundle, warnings)?) } else { None };
+    let truth =
+        if options.check_truth { Some(Truth::read(bundle, &layers, warnings)?) } else { None };
     let mut recording = Recording {
         name,
         manifest,
         spans,
+        layers,
+        watch,
         timeline,
         rails,
         traffic,

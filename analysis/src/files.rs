@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use wattline_trace::{create_dir_all_for_invoker, create_file_for_invoker};
 
-use crate::results::{ConservationRow, EnergyRow, ImageRow, LayerKindRow, LayerRow, SummaryRow};
+use crate::results::{
+    ConservationRow, EnergyRow, ImageRow, LayerFitRow, LayerKindRow, LayerRow, SummaryRow,
+};
 use crate::{Analysis, AnalysisError};
 
 const SUMMARY: [&str; 21] = [
@@ -85,7 +87,7 @@ const IMAGES: [&str; 8] = [
     "flops",
     "bytes_theoretical",
 ];
-const LAYERS: [&str; 14] = [
+const LAYERS: [&str; 23] = [
     "bundle",
     "run",
     "network",
@@ -95,13 +97,25 @@ const LAYERS: [&str; 14] = [
     "images",
     "seconds_per_image",
     "share_pct",
-    "gop_per_s",
-    "oi_theoretical",
+    "joules_per_image",
+    "joules_per_image_ci95",
+    "joules_merged",
     "flops",
     "bytes_theoretical",
+    "dram_bytes_per_image",
+    "dram_bytes_per_image_ci95",
+    "bytes_merged",
+    "gop_per_s",
+    "oi_theoretical",
+    "oi_empirical",
+    "bound",
+    "roof_fraction",
     "provenance",
 ];
-const LAYER_KINDS: [&str; 10] = [
+const LAYER_TRUTH: [&str; 4] =
+    ["truth_joules", "energy_error_pct", "truth_dram_bytes", "traffic_error_pct"];
+const LAYERS_END: [&str; 1] = ["note"];
+const LAYER_KINDS: [&str; 12] = [
     "bundle",
     "run",
     "network",
@@ -111,12 +125,28 @@ const LAYER_KINDS: [&str; 10] = [
     "images",
     "seconds_per_image",
     "share_pct",
+    "joules_per_image",
+    "joules_per_image_ci95",
     "provenance",
+];
+const LAYER_FITS: [&str; 12] = [
+    "bundle",
+    "run",
+    "network",
+    "component",
+    "source",
+    "readings",
+    "phase_coverage_pct",
+    "layers",
+    "groups",
+    "condition",
+    "residual",
+    "note",
 ];
 
 impl Analysis {
-    /// Writes `summary.csv`, `energy.csv`, `conservation.csv`, `images.csv`, `layers.csv` and
-    /// `layer_kinds.csv` into `out`, which is created where it is missing. A cell is empty where its
+    /// Writes `summary.csv`, `energy.csv`, `conservation.csv`, `images.csv`, `layers.csv`,
+    /// `layer_kinds.csv` and `layer_fits.csv` into `out`, which is created where it is missing. A cell is empty where its
     /// number was refused.
     ///
     /// # Errors
@@ -133,8 +163,9 @@ impl Analysis {
             self.conservation.iter(),
         )?;
         batch.add::<&ImageRow>("images.csv", &IMAGES, self.images.iter())?;
-        batch.add::<&LayerRow>("layers.csv", &LAYERS, self.layers.iter())?;
+        batch.add_layers(&self.layers, self.check_truth)?;
         batch.add::<&LayerKindRow>("layer_kinds.csv", &LAYER_KINDS, self.layer_kinds.iter())?;
+        batch.add::<&LayerFitRow>("layer_fits.csv", &LAYER_FITS, self.layer_fits.iter())?;
         batch.put_in_place()
     }
 }
@@ -209,6 +240,12 @@ impl<'a> Batch<'a> {
         let truth_columns: &[&str] = if truth { &SUMMARY_TRUTH } else { &[] };
         let header: Vec<&str> = [&SUMMARY[..], truth_columns, &SUMMARY_END].concat();
         self.add("summary.csv", &header, rows.iter().map(|row| fields(row, truth)))
+    }
+
+    fn add_layers(&mut self, rows: &[LayerRow], truth: bool) -> Result<(), AnalysisError> {
+        let truth_columns: &[&str] = if truth { &LAYER_TRUTH } else { &[] };
+        let header: Vec<&str> = [&LAYERS[..], truth_columns, &LAYERS_END].concat();
+        self.add("layers.csv", &header, rows.iter())
     }
 
     fn add<R: Serialize>(
@@ -331,13 +368,24 @@ mod tests {
             images: 0,
             seconds_per_image: 0.0,
             share_pct: None,
-            gop_per_s: None,
-            oi_theoretical: None,
+            joules_per_image: None,
+            joules_per_image_ci95: None,
+            joules_merged: String::new(),
             flops: None,
             bytes_theoretical: None,
+            dram_bytes_per_image: None,
+            dram_bytes_per_image_ci95: None,
+            bytes_merged: String::new(),
+            gop_per_s: None,
+            oi_theoretical: None,
+            oi_empirical: None,
+            bound: None,
+            roof_fraction: None,
             provenance: Provenance::Measured,
+            truth: None,
+            note: String::new(),
         };
-        assert_eq!(derived(layer), LAYERS.join(","));
+        assert_eq!(derived(layer), [&LAYERS[..], &LAYERS_END].concat().join(","));
         let kind = LayerKindRow {
             bundle: "b".into(),
             run: None,
@@ -348,9 +396,26 @@ mod tests {
             images: 0,
             seconds_per_image: 0.0,
             share_pct: None,
+            joules_per_image: None,
+            joules_per_image_ci95: None,
             provenance: Provenance::Measured,
         };
         assert_eq!(derived(kind), LAYER_KINDS.join(","));
+        let fit = LayerFitRow {
+            bundle: "b".into(),
+            run: None,
+            network: "n".into(),
+            component: "c".into(),
+            source: "r".into(),
+            readings: 0,
+            phase_coverage_pct: None,
+            layers: 0,
+            groups: None,
+            condition: None,
+            residual: None,
+            note: String::new(),
+        };
+        assert_eq!(derived(fit), LAYER_FITS.join(","));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The results for people: one aligned table, what to know about it, and what it cost.
 
+mod layers;
+
 use std::ops::Range;
 
 use comfy_table::presets::NOTHING;
@@ -7,7 +9,7 @@ use comfy_table::{CellAlignment, Table};
 
 use crate::Analysis;
 use crate::results::{AgentCost, SummaryRow};
-use wattline_trace::{Name, Provenance};
+use wattline_trace::Provenance;
 
 /// What stands in a cell that has no number.
 const NONE: &str = "–";
@@ -120,41 +122,6 @@ impl Analysis {
             cells.push(row.bundle.to_string());
         }
         cells
-    }
-
-    /// Two tables as plain text: the time of an image by kind of layer, and of each layer.
-    pub fn layer_tables(&self) -> String {
-        let run = |bundle: &Name, network: &Name, component: &Name| {
-            let bundle = if self.several_bundles() { format!("{bundle}: ") } else { String::new() };
-            format!("{bundle}{network} on {component}")
-        };
-        let mut kinds = Table::new();
-        kinds.set_header(vec!["run", "kind", "provenance", "layers", "ms/image", "share %"]);
-        for row in &self.layer_kinds {
-            kinds.add_row(vec![
-                run(&row.bundle, &row.network, &row.component),
-                row.kind.clone(),
-                row.provenance.to_string(),
-                row.layers.to_string(),
-                number(Some(row.seconds_per_image * 1e3)),
-                number(row.share_pct),
-            ]);
-        }
-        let mut layers = Table::new();
-        let times = ["ms/image", "share %", "GOP/s", "OI_t flop/B"];
-        layers.set_header([&["run", "layer", "kind"][..], &times].concat());
-        for row in &self.layers {
-            layers.add_row(vec![
-                run(&row.bundle, &row.network, &row.component),
-                row.layer.to_string(),
-                row.kind.clone(),
-                number(Some(row.seconds_per_image * 1e3)),
-                number(row.share_pct),
-                number(row.gop_per_s),
-                number(row.oi_theoretical),
-            ]);
-        }
-        format!("{}\n\n{}\n", plain(kinds, 3..6), plain(layers, 3..7))
     }
 
     fn notes(&self) -> Vec<String> {

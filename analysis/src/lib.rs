@@ -23,6 +23,7 @@ mod events;
 mod files;
 mod human;
 mod layers;
+mod least_squares;
 mod manifest_check;
 mod power;
 mod recording;
@@ -42,8 +43,8 @@ pub use error::AnalysisError;
 pub use files::write_summary;
 pub use refusal::Refusal;
 pub use results::{
-    AgentCost, ConservationRow, EnergyRow, ImageRow, LayerKindRow, LayerRow, RailRole, Split,
-    SummaryRow, TruthColumns, Verdict,
+    AgentCost, Bound, ConservationRow, EnergyRow, ImageRow, LayerFitRow, LayerKindRow, LayerRow,
+    LayerTruth, RailRole, Split, SummaryRow, TruthColumns, Verdict,
 };
 
 /// What to analyse beyond the usual.
@@ -68,6 +69,8 @@ pub struct Analysis {
     pub layers: Vec<LayerRow>,
     /// One row for each kind of layer of the same.
     pub layer_kinds: Vec<LayerKindRow>,
+    /// How well each rail and the DRAM counter tell the layers of a run apart.
+    pub layer_fits: Vec<LayerFitRow>,
     /// What recording cost, for each bundle that tells.
     pub agents: Vec<AgentCost>,
     /// What to know before trusting the numbers, each with its bundle.

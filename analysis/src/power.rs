@@ -24,10 +24,10 @@
 //! and the degrees of freedom of the idle readings behind the noise.
 
 pub(crate) mod energy;
-mod idle;
-mod moments;
+pub(crate) mod idle;
+pub(crate) mod moments;
 pub(crate) mod rail;
 pub(crate) mod reader;
-mod student;
+pub(crate) mod student;
 mod tiles;
 pub(crate) mod variance;

@@ -6,6 +6,8 @@ use crate::coexecution::frames::Frames;
 use crate::coexecution::{check, regression, share_out, solo_run};
 use crate::conservation::balance;
 use crate::error::AnalysisError;
+use crate::layers::times::Times;
+use crate::layers::watch::Watch;
 use crate::power::energy::{RailEnergy, measure};
 use crate::power::rail::Rail;
 use crate::refusal::Refusal;
@@ -21,6 +23,9 @@ pub(crate) struct Recording<'a> {
     pub(crate) name: Name,
     pub(crate) manifest: &'a Manifest,
     pub(crate) spans: Spans,
+    /// The layers of all runs, and what readings say of them.
+    pub(crate) layers: Times,
+    pub(crate) watch: Watch,
     pub(crate) timeline: Timeline,
     pub(crate) rails: Vec<Rail>,
     pub(crate) traffic: Traffic,

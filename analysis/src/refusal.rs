@@ -228,6 +228,44 @@ pub enum Refusal {
         /// The port.
         port: String,
     },
+    /// Layers of several components at once.
+    #[error("components ran together: joules and bytes of layers are known of runs alone")]
+    LayersTogether,
+    /// Layers whose spans contradict each other.
+    #[error("layers overlap in time, or reach outside their image: they are not told apart")]
+    LayersOverlap,
+    /// No reading looks at the run alone.
+    #[error(
+        "{source_name}: no reading looks at layers of this run alone: its windows are too long"
+    )]
+    NoLayerReadings {
+        /// The rail or counter.
+        source_name: String,
+    },
+    /// Images were too few to see how layers repeat.
+    #[error(
+        "{source_name}: readings fall into {found} stretches of the run, at least {least} are needed to know \
+         layers' intervals; run more images"
+    )]
+    TooFewRepeats {
+        /// The rail or counter.
+        source_name: String,
+        /// Stretches.
+        found: u64,
+        /// What is needed.
+        least: u64,
+    },
+    /// Readings do not tell layers apart.
+    #[error(
+        "readings do not tell layers apart (condition number {condition:.0}, at most {most:.0} is allowed); \
+         run more images with --dither, or sample faster"
+    )]
+    LayersNotApart {
+        /// Of the fit.
+        condition: f64,
+        /// What is allowed.
+        most: f64,
+    },
     /// Traffic of the run is not told apart from idle traffic.
     #[error(
         "DRAM traffic is {bytes:.0} bytes above idle, idle traffic varies by {spread:.0}: not told apart from nothing"

@@ -1,9 +1,12 @@
 //! What comes out: the rows of each result file.
 
+mod layers;
+
 use serde::{Serialize, Serializer};
 use wattline_trace::{Name, Provenance};
 
 use crate::refusal::Refusal;
+pub use layers::{Bound, LayerFitRow, LayerKindRow, LayerRow, LayerTruth};
 
 /// One network on one component, alone or as a part of a co-execution, or on `all` of them at
 /// once: a row of `summary.csv`, measured or predicted.
@@ -257,79 +260,6 @@ pub struct ImageRow {
     pub flops: Option<u64>,
     /// Inputs, weights and outputs, each once, where they are known.
     pub bytes_theoretical: Option<u64>,
-}
-
-/// One layer of one network on one component: a row of `layers.csv`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct LayerRow {
-    /// The bundle's directory.
-    #[serde(serialize_with = "text")]
-    pub bundle: Name,
-    /// The run's span in `spans.csv`: a component may run a network alone and beside others.
-    pub run: Option<u64>,
-    /// The network.
-    #[serde(serialize_with = "text")]
-    pub network: Name,
-    /// The component.
-    #[serde(serialize_with = "text")]
-    pub component: Name,
-    /// The layer.
-    #[serde(serialize_with = "text")]
-    pub layer: Name,
-    /// What it computes; `unknown` where the manifest does not say.
-    pub kind: String,
-    /// Images it was timed in.
-    pub images: u64,
-    /// Mean time from its start to its end.
-    pub seconds_per_image: f64,
-    /// That, of the mean time of an image.
-    pub share_pct: Option<f64>,
-    /// 10⁹ floating-point operations a second.
-    pub gop_per_s: Option<f64>,
-    /// Theoretical operational intensity, flops per byte.
-    pub oi_theoretical: Option<f64>,
-    /// Floating-point operations of one image; empty where nobody knows.
-    pub flops: Option<u64>,
-    /// Inputs, weights and outputs, each once, of one image.
-    pub bytes_theoretical: Option<u64>,
-    /// Where the component's times come from.
-    pub provenance: Provenance,
-}
-
-/// All layers of one kind of one network on one component: a row of `layer_kinds.csv`.
-///
-/// The last row of a run is of kind [`LayerKindRow::BETWEEN`], so that shares add up to 100 %.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct LayerKindRow {
-    /// The bundle's directory.
-    #[serde(serialize_with = "text")]
-    pub bundle: Name,
-    /// The run's span in `spans.csv`: a component may run a network alone and beside others.
-    pub run: Option<u64>,
-    /// The network.
-    #[serde(serialize_with = "text")]
-    pub network: Name,
-    /// The component.
-    #[serde(serialize_with = "text")]
-    pub component: Name,
-    /// What the layers compute.
-    pub kind: String,
-    /// How many layers there are.
-    pub layers: u64,
-    /// Images they were timed in.
-    pub images: u64,
-    /// Mean time of all of them together, for one image.
-    pub seconds_per_image: f64,
-    /// That, of the mean time of an image.
-    pub share_pct: Option<f64>,
-    /// Where the component's times come from.
-    pub provenance: Provenance,
-}
-
-impl LayerKindRow {
-    /// The kind of what of an image's time is no layer's: bringing the image into the executor's
-    /// layout, and what lies between layers.
-    pub const BETWEEN: &'static str = "between_layers";
 }
 
 /// What recording cost the board: the agent's own figures from `agent.csv`.

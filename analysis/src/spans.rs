@@ -50,6 +50,8 @@ pub(crate) struct Coexecution {
 /// One network on one component, or on all of them.
 #[derive(Debug, Clone)]
 pub(crate) struct Run {
+    /// Its span, where that is in the bundle.
+    pub(crate) id: Option<u64>,
     pub(crate) network: Name,
     pub(crate) component: Name,
     pub(crate) start: u64,
@@ -144,7 +146,7 @@ impl Collected {
     fn add(&mut self, span: SpanRow) {
         match span.kind {
             SpanKind::Run => {
-                self.runs.insert(span.id, (span.parent, empty_run(&span, true)));
+                self.runs.insert(span.id, (span.parent, empty_run(&span, Some(span.id))));
             }
             SpanKind::Image => self.images.push(span),
             SpanKind::Layer => self.layers.push((span.parent, span.start_ns, span.end_ns)),
@@ -159,7 +161,7 @@ impl Collected {
                 Some((_, run)) => run,
                 None => {
                     let key = (span.parent, span.name.clone(), span.component.clone());
-                    let run = cut_off.entry(key).or_insert_with(|| empty_run(&span, false));
+                    let run = cut_off.entry(key).or_insert_with(|| empty_run(&span, None));
                     run.start = run.start.min(span.start_ns);
                     run.end = run.end.max(span.end_ns);
                     run
@@ -227,13 +229,14 @@ fn put_together(runs: Vec<(Option<u64>, Option<u64>, Run)>) -> (Vec<Run>, Vec<Co
     (runs, coexecutions)
 }
 
-fn empty_run(span: &SpanRow, whole: bool) -> Run {
+fn empty_run(span: &SpanRow, id: Option<u64>) -> Run {
     Run {
+        id,
         network: span.name.clone(),
         component: span.component.clone(),
         start: span.start_ns,
         end: span.end_ns,
-        whole,
+        whole: id.is_some(),
         part: Part::Solo,
         images: Vec::new(),
     }

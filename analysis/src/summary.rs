@@ -5,7 +5,7 @@ mod truth_columns;
 
 use std::collections::HashSet;
 
-use wattline_trace::Name;
+use wattline_trace::{DitherRecord, Name};
 
 use crate::coexecution::work::images_worth;
 use crate::coexecution::{check, solo_run};
@@ -184,7 +184,10 @@ fn known<T>(
 }
 
 /// Active joules of a run over its component's rails, and half of their 95 % interval.
-fn active_energy(recording: &Recording<'_>, index: usize) -> Result<(f64, f64), Refusal> {
+pub(crate) fn active_energy(
+    recording: &Recording<'_>,
+    index: usize,
+) -> Result<(f64, f64), Refusal> {
     recording.block(index)?;
     if let Some((component, _)) = recording.stand_ins(index).first() {
         return Err(Refusal::StandInEnergy { component: component.to_string() });
@@ -214,8 +217,16 @@ fn active_energy(recording: &Recording<'_>, index: usize) -> Result<(f64, f64), 
     Ok((joules, half_width + bound))
 }
 
+/// Joules of one image of a run, and half of their 95 % interval, where they are known.
+pub(crate) fn joules_per_image(recording: &Recording<'_>, index: usize) -> Option<(f64, f64)> {
+    let work = Work::of(recording, index);
+    let known = sound(recording, index, &work).and_then(|()| active_energy(recording, index));
+    let (joules, half_width) = known.ok()?;
+    Some((joules / work.images, half_width / work.images))
+}
+
 /// DRAM bytes of a run; of a component in a co-execution by what an image took it alone.
-fn dram_bytes(recording: &Recording<'_>, index: usize) -> Result<f64, Refusal> {
+pub(crate) fn dram_bytes(recording: &Recording<'_>, index: usize) -> Result<f64, Refusal> {
     let run = &recording.spans.runs[index];
     let own = recording.component(&run.component).and_then(|it| it.stand_in.as_ref());
     if own.is_some_and(|stand_in| !stand_in.moves_bytes) {
@@ -252,7 +263,7 @@ fn remarks(recording: &Recording<'_>, index: usize, work: &Work) -> Vec<String> 
     remarks.extend(match (run.part, recording.coexecution(index)) {
         (Part::All(_), Some(together)) => remarks_on_all(recording, together, work),
         (Part::Lane(_), _) => remarks_on_shares(recording, index),
-        _ => remarks_on_solo(run),
+        _ => [remarks_on_solo(run), remarks_on_dither(recording)].concat(),
     });
     remarks
 }
@@ -264,6 +275,16 @@ fn remarks_on_solo(run: &Run) -> Vec<String> {
     }
     let percent = 100.0 * filled;
     vec![format!("images fill {percent:.1} % of the run; joules and bytes are of all of it")]
+}
+
+fn remarks_on_dither(recording: &Recording<'_>) -> Vec<String> {
+    let remark = |record: &DitherRecord| {
+        let longest_ms = record.longest_pause_ns as f64 * 1e-6;
+        format!(
+            "--dither: before each image a pause of up to {longest_ms:.1} ms, which images/s include"
+        )
+    };
+    recording.manifest.dither.iter().map(remark).collect()
 }
 
 /// Where spans and deliveries differ, joules are of what ran, and images of what was delivered.

@@ -140,7 +140,7 @@ mod tests {
 
     fn run(start: u64, end: u64, whole: bool) -> Run {
         let (network, component) = ("n".into(), "c".into());
-        Run { network, component, start, end, whole, part: Part::Solo, images: vec![] }
+        Run { id: None, network, component, start, end, whole, part: Part::Solo, images: vec![] }
     }
 
     fn timeline(runs: &[(u64, u64, bool)], stray: &[(u64, u64)], tail_unknown: bool) -> Timeline {

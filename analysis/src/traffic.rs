@@ -9,6 +9,7 @@
 //! One pass, and only the counts at the stretches' ends are kept.
 
 mod port;
+mod ticks;
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -16,11 +17,14 @@ use wattline_trace::rows::TrafficRow;
 use wattline_trace::{BundleReader, CounterRecord, Name};
 
 use crate::error::AnalysisError;
+use crate::layers::Sight;
+use crate::layers::watch::{Watch, counter as counter_source};
 use crate::refusal::Refusal;
 use crate::spans::seconds;
 use crate::table::for_each_row;
 use crate::timeline::{Block, Stretch, Timeline};
 use port::{Monotonic, Port, Probe};
+use ticks::Ticks;
 
 /// An end of a stretch that idle time does not flank must be read this near, in run durations.
 const NEAREST_READING: f64 = 0.01;
@@ -37,16 +41,20 @@ pub(crate) struct Traffic {
 }
 
 impl Traffic {
-    /// Reads `traffic.csv`, where the manifest names a counter that sees the DRAM.
+    /// Reads `traffic.csv`, where the manifest names a counter that sees the DRAM; layers are told of
+    /// what it counted from reading to reading.
     ///
     /// # Errors
     /// If the table cannot be read, or a port's time or count goes backwards.
     pub(crate) fn read(
         bundle: &BundleReader,
         timeline: &Timeline,
+        watch: &mut Watch,
         warnings: &mut Vec<String>,
     ) -> Result<Self, AnalysisError> {
         let counter = dram_counter(bundle);
+        let mut ticks = Ticks::new(counter.map_or(0, |counter| counter.ports.len()));
+        let source = counter_source(bundle.manifest());
         let interval = counter.map_or(0, |counter| counter.interval_ns);
         let stretches = stretches(timeline, interval);
         let mut instants: Vec<u64> = stretches.iter().flat_map(|s| [s.from, s.to]).collect();
@@ -67,6 +75,11 @@ impl Traffic {
             if counter.is_some_and(|counter| row.source == *counter.source) {
                 let port = traffic.ports.entry(row.port.clone());
                 port.or_insert_with(|| Port::new(&row, &instants)).add(&row);
+                if let Some(tick) = ticks.add(&row) {
+                    let window = seconds(tick.from, tick.to);
+                    let sight = Sight { window, lag: 0.0 };
+                    watch.reading(source, tick.to, tick.bytes / window, sight);
+                }
             }
             Ok(())
         })?;
@@ -102,6 +115,21 @@ impl Traffic {
             return Err(Refusal::TrafficUndetermined { bytes: active, spread });
         }
         Ok(active)
+    }
+
+    /// Idle traffic of all ports, in bytes a second, and by how much idle gaps differ.
+    ///
+    /// # Errors
+    /// A refusal, where it is not known.
+    pub(crate) fn idle_rate(&self) -> Result<(f64, f64), Refusal> {
+        if let Some(refusal) = &self.refusal {
+            return Err(refusal.clone());
+        }
+        self.ports.iter().try_fold((0.0, 0.0), |(rate, spread), (name, port)| {
+            let unknown = || Refusal::NoIdleTraffic { port: name.to_string() };
+            let idle = self.idle(port).ok_or_else(unknown)?;
+            Ok((rate + idle.rate, spread + idle.spread))
+        })
     }
 
     /// The counts at the ends of a block's stretch: with flanks where the series reaches so far.

@@ -93,6 +93,10 @@ pub(crate) struct Args {
     /// Idle time before and after each component, from which idle power is known, seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 1.0, value_parser = seconds)]
     pub(super) idle: f64,
+    /// Pause before each image, up to a sampling period: sensors then see every part of an image
+    /// equally often, which joules of layers live by; images/s are those with pauses
+    #[arg(long, conflicts_with = "policy")]
+    pub(super) dither: bool,
     /// What computes on CPUs: xnnpack or reference; without it the fastest there is
     #[arg(long)]
     pub(super) executor: Option<String>,

@@ -11,10 +11,11 @@ use wattline_inference::Tensor;
 use wattline_inference::coexecution::{Handover, Job};
 use wattline_inference::npu::Report;
 use wattline_trace::rows::{EventKind, SpanRow};
-use wattline_trace::{Name, TableWriter};
+use wattline_trace::{DitherRecord, Name, TableWriter};
 
 use super::Scene;
 use super::deliveries::{Failure, SpanWatcher};
+use super::dither::Dither;
 use super::engines::{Engine, engine};
 use super::lane::Lane;
 use super::spans::RunSpans;
@@ -45,6 +46,9 @@ pub(super) struct Stage<'a> {
     /// Emulators that did not keep their pace: component, and by how much.
     pub(super) behind: &'a Mutex<Vec<(String, String)>>,
     pub(super) idle_s: f64,
+    /// Pauses before images of components alone, and the seed they are drawn from.
+    pub(super) dither: Option<DitherRecord>,
+    pub(super) seed: u64,
     pub(super) bar: ProgressBar,
 }
 
@@ -65,6 +69,7 @@ struct Run<'a> {
     stage: &'a Stage<'a>,
     lane: &'a Lane,
     spans: Arc<Mutex<RunSpans>>,
+    dither: Option<Dither>,
     joules: Option<f64>,
 }
 
@@ -74,13 +79,14 @@ impl Stage<'_> {
     pub(super) fn play(&self, lanes: &[Lane]) -> Result<Vec<Solo>> {
         let mut solos = Vec::new();
         self.idle();
-        for lane in lanes {
+        for (index, lane) in lanes.iter().enumerate() {
             if self.over() || self.images == 0 {
                 break;
             }
             self.bar.set_message(lane.component.name().to_owned());
             let spans = Arc::new(Mutex::new(RunSpans::new(self, lane, None)));
-            let mut run = Run { stage: self, lane, spans, joules: None };
+            let dither = self.dither.map(|record| Dither::new(&record, self.seed, index));
+            let mut run = Run { stage: self, lane, spans, dither, joules: None };
             let ran = match self.scene {
                 Scene::Emulated(board) => run.emulated(board, lane.emulated_work()),
                 Scene::Machine(_) => run.on_machine(),
@@ -133,8 +139,12 @@ impl Run<'_> {
         board.begin_run(component, &self.stage.network);
         let mut flights: VecDeque<(u64, Flight)> = VecDeque::new();
         let mut submitted = 0;
+        let queued = if self.dither.is_some() { 1 } else { QUEUED };
         loop {
-            while submitted < self.stage.images && flights.len() < QUEUED && !self.stage.over() {
+            while submitted < self.stage.images && flights.len() < queued && !self.stage.over() {
+                if let Some(dither) = &mut self.dither {
+                    dither.pause(&**self.stage.scene.clock());
+                }
                 flights.push_back((submitted, board.submit(component, submitted, work)));
                 submitted += 1;
             }
@@ -160,11 +170,15 @@ impl Run<'_> {
         let Engine { open, pace } =
             engine(self.stage, self.lane, Box::new(watcher), &Handover::new(1))?;
         let stage = self.stage;
+        let mut dither = self.dither.take();
         let stream = move || {
             let mut engine = open().map_err(|error| anyhow!(error))?;
             for image in 0..stage.images {
                 if stage.over() {
                     break;
+                }
+                if let Some(dither) = &mut dither {
+                    dither.pause(&**stage.scene.clock());
                 }
                 engine.run(&Job::whole(image)).map_err(|error| anyhow!(error))?;
                 if let Some(reason) = failure.get() {

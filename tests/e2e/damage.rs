@@ -97,6 +97,7 @@ fn earlier_results_survive_a_failed_analysis() {
         "conservation.csv",
         "energy.csv",
         "images.csv",
+        "layer_fits.csv",
         "layer_kinds.csv",
         "layers.csv",
         "summary.csv",

@@ -29,8 +29,8 @@ pub use bundle::{BundleReader, BundleWriter, Outcome};
 pub use error::{ReadError, WriteError};
 pub use manifest::{
     BoardRecord, ClockKind, ClockRecord, CoexecutionRecord, ComponentRecord, CounterRecord,
-    FaultRecord, HardwareCounterRecord, InputRecord, LateRecord, LayerRecord, Manifest,
-    ModelRecord, ProfileRecord, Provenance, RailRecord, SCHEMA_VERSION, SourceRecord,
+    DitherRecord, FaultRecord, HardwareCounterRecord, InputRecord, LateRecord, LayerRecord,
+    Manifest, ModelRecord, ProfileRecord, Provenance, RailRecord, SCHEMA_VERSION, SourceRecord,
     StandInRecord,
 };
 pub use name::Name;

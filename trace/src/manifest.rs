@@ -76,6 +76,9 @@ pub struct Manifest {
     /// The co-execution of the bundle, if it holds one: the run of the component `all`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub coexecution: Option<CoexecutionRecord>,
+    /// How starts of images were spread, if they were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dither: Option<DitherRecord>,
     /// What the networks were shown, where the writer says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inputs: Option<InputRecord>,
@@ -242,6 +245,13 @@ pub struct LayerRecord {
     pub inputs: Vec<[u64; 4]>,
     /// The shape of its output.
     pub output: [u64; 4],
+}
+
+/// Pauses before the images of components alone, from which rates of images follow too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DitherRecord {
+    /// Each was drawn, from the run's seed, from nothing to this long.
+    pub longest_pause_ns: u64,
 }
 
 /// What networks were shown.

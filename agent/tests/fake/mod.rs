@@ -178,6 +178,7 @@ pub fn manifest() -> Manifest {
         components: Vec::new(),
         models: Vec::new(),
         coexecution: None,
+        dither: None,
         inputs: None,
         complete: false,
         interrupted: false,

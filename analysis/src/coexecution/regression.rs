@@ -1,20 +1,21 @@
 //! Watts of each component while busy, from how a rail's readings follow who is busy.
 //!
 //! A reading's power above idle is `Σ p[c] · f[c]`, with `f[c]` the share of its window that `c`
-//! was busy. Over the readings of a co-execution the `p[c] ≥ 0` that fit best are found by
-//! coordinate descent on the normal equations, which for so few unknowns is exact and streams: only
-//! sums of products are kept.
+//! was busy. Over the readings of a co-execution the `p[c] ≥ 0` that fit best are found from the
+//! normal equations, of which only sums of products are kept.
 //!
 //! Components that are always busy together cannot be told apart. `f[c]` must keep a twentieth of
 //! its square once the other columns are projected out of it (a variance inflation of 20), or
 //! nothing is given. Readings within an image differ by its layers: standard errors count images,
 //! and not readings, as independent.
 
+use nalgebra::{DMatrix, DVector};
 use wattline_trace::BundleReader;
 use wattline_trace::rows::PowerRow;
 
 use super::busy::Busy;
 use crate::error::AnalysisError;
+use crate::least_squares::{inverse, non_negative};
 use crate::spans::{Spans, seconds};
 use crate::table::for_each_row;
 
@@ -22,8 +23,6 @@ use crate::table::for_each_row;
 const LEAST_OWN: f64 = 0.05;
 /// Fewest readings for each unknown.
 const FEWEST_READINGS: u64 = 20;
-/// Rounds of coordinate descent: with the conditioning asked for, each at least halves the error.
-const ROUNDS: usize = 500;
 
 /// The sums of one rail over one co-execution.
 #[derive(Debug, Clone)]
@@ -116,21 +115,23 @@ impl Sums {
         if self.readings < FEWEST_READINGS * unknowns.max(1) {
             return None;
         }
-        let products: Vec<Vec<f64>> = lanes
-            .iter()
-            .map(|&row| lanes.iter().map(|&column| self.products[row][column]).collect())
-            .collect();
-        let right: Vec<f64> =
-            lanes.iter().map(|&c| self.with_watts[c] - idle * self.columns[c]).collect();
-        let own: Vec<f64> = (0..lanes.len()).map(|c| unexplained(&products, c)).collect();
-        let apart = own.iter().enumerate().all(|(c, own)| *own > LEAST_OWN * products[c][c]);
+        let products = DMatrix::from_fn(lanes.len(), lanes.len(), |row, column| {
+            self.products[lanes[row]][lanes[column]]
+        });
+        let right = DVector::from_iterator(
+            lanes.len(),
+            lanes.iter().map(|&c| self.with_watts[c] - idle * self.columns[c]),
+        );
+        // What of a column's square the others do not explain.
+        let own: Vec<f64> = inverse(&products)?.diagonal().iter().map(|it| it.recip()).collect();
+        let apart = own.iter().enumerate().all(|(c, own)| *own > LEAST_OWN * products[(c, c)]);
         if !apart {
             return None;
         }
-        let fit = descend(&products, &right);
+        let fit = non_negative(&products, &right, None)?;
         let readings = self.readings as f64;
         let squares = self.watts_squared - 2.0 * idle * self.watts + readings * idle * idle;
-        let explained: f64 = fit.iter().zip(&right).map(|(p, r)| p * r).sum();
+        let explained = fit.dot(&right);
         // At the optimum of a constrained fit Σ p r = Σ p (G p).
         let noise = ((squares - explained) / (readings - unknowns as f64)).max(0.0);
         let watts = fit
@@ -140,35 +141,6 @@ impl Sums {
         let watts: Vec<Watts> = watts.collect();
         watts.iter().all(|it| it.watts.is_finite() && it.error.is_finite()).then_some(watts)
     }
-}
-
-/// What of a column's square the others do not explain: its pivot when it is eliminated last.
-fn unexplained(products: &[Vec<f64>], last: usize) -> f64 {
-    let mut matrix = products.to_vec();
-    for pivot in (0..matrix.len()).filter(|&pivot| pivot != last) {
-        let row = matrix[pivot].clone();
-        if row[pivot] <= 1e-9 * products[pivot][pivot] {
-            return 0.0;
-        }
-        for (_, other) in matrix.iter_mut().enumerate().filter(|(index, _)| *index != pivot) {
-            let factor = other[pivot] / row[pivot];
-            other.iter_mut().zip(&row).for_each(|(cell, above)| *cell -= factor * above);
-        }
-    }
-    matrix[last][last]
-}
-
-/// Non-negative least squares.
-fn descend(products: &[Vec<f64>], right: &[f64]) -> Vec<f64> {
-    let mut fit = vec![0.0; right.len()];
-    for _ in 0..ROUNDS {
-        for c in 0..fit.len() {
-            let others: f64 = products[c].iter().zip(&fit).map(|(g, p)| g * p).sum();
-            let step = (right[c] - others) / products[c][c];
-            fit[c] = f64::max(fit[c] + step, 0.0);
-        }
-    }
-    fit
 }
 
 #[cfg(test)]

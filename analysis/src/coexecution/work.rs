@@ -45,6 +45,7 @@ mod tests {
             bytes_theoretical: None,
         };
         Run {
+            id: None,
             network: "n".into(),
             component: "c".into(),
             start: 0,

@@ -142,11 +142,23 @@ fn edges(rail: &Rail, index: usize, region: &Region, idle: &Idle) -> f64 {
 
 /// The term of the quantisation bias.
 fn quantisation(rail: &Rail, region: &Region, idle: &Idle, run_seconds: f64) -> f64 {
+    let watts = quantisation_watts(rail, region, idle);
+    region.seconds.powi(2) * watts.at_idle + run_seconds.powi(2) * watts.in_run
+}
+
+/// Variances of the quantisation bias, in W².
+pub(crate) struct Quantisation {
+    pub(crate) at_idle: f64,
+    pub(crate) in_run: f64,
+}
+
+/// The bias that readings at idle share, and those in a run.
+pub(crate) fn quantisation_watts(rail: &Rail, region: &Region, idle: &Idle) -> Quantisation {
     let step = |volts, amps| watts_step(volts, amps, rail.record.volts_step, rail.record.amps_step);
     let at_idle = quantisation_bias(step(idle.volts, idle.amps), idle.noise);
     let in_run =
         quantisation_bias(step(region.inside_volts.mean, region.inside_amps.mean), idle.noise);
-    region.seconds.powi(2) * at_idle + run_seconds.powi(2) * in_run
+    Quantisation { at_idle, in_run }
 }
 
 #[cfg(test)]

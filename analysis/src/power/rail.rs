@@ -6,11 +6,16 @@ use wattline_trace::rows::PowerRow;
 use super::idle::{Idle, IdleReadings};
 use super::moments::Moments;
 use super::tiles::{Piece, tile};
+use crate::layers::Sight;
 use crate::spans::seconds;
 use crate::timeline::{Stretch, Timeline};
 
 /// Fewest readings that idle power is taken from.
 pub(crate) const FEWEST_IDLE: u64 = 3;
+
+/// Periods from which a converter's clock is known, and by how much an INA's is wrong at most.
+const FEWEST_PERIODS: u64 = 16;
+const MOST_CLOCK_ERROR: f64 = 0.12;
 
 /// What is kept of the readings in one region of time: a run with its flanks, or what lies
 /// between two of those.
@@ -180,6 +185,18 @@ impl Rail {
         self.idle.count()
     }
 
+    /// What stretch of time the last reading speaks of. Where polls are so frequent that no
+    /// conversion is missed, the time between readings is the converter's true period.
+    pub(crate) fn sight(&self, row: &PowerRow) -> Sight {
+        let stated = row.window_ns as f64 * 1e-9;
+        let poll = self.poll_ns as f64 * 1e-9;
+        let seen = self.cadence.mean;
+        let known = self.cadence.count >= FEWEST_PERIODS && poll <= stated / 2.0;
+        let window =
+            if known && (seen / stated - 1.0).abs() < MOST_CLOCK_ERROR { seen } else { stated };
+        Sight { window, lag: poll.min(window) }
+    }
+
     /// The polling period that sets the lag, in seconds: what the agent says, or what the jitter
     /// of the readings shows where that is more. Two uniform lags give the time between readings
     /// a variance of `2 p²/12`.
@@ -242,6 +259,7 @@ mod tests {
 
     fn rail() -> Rail {
         let run = Run {
+            id: None,
             network: "n".into(),
             component: "c".into(),
             start: 1000 * MS,

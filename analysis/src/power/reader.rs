@@ -7,10 +7,11 @@ use wattline_trace::rows::PowerRow;
 
 use super::rail::Rail;
 use crate::error::AnalysisError;
+use crate::layers::watch::Watch;
 use crate::table::for_each_row;
 use crate::timeline::Timeline;
 
-/// Reads the rails, in the manifest's order.
+/// Reads the rails, in the manifest's order; layers are told of each reading.
 ///
 /// # Errors
 /// If the table cannot be read, a rail's time does not ascend, a row's rail is not in the
@@ -19,6 +20,7 @@ pub(crate) fn read_rails(
     bundle: &BundleReader,
     timeline: &Timeline,
     poll_ns: Option<u64>,
+    watch: &mut Watch,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<Rail>, AnalysisError> {
     let records = &bundle.manifest().rails;
@@ -45,6 +47,7 @@ pub(crate) fn read_rails(
             });
         }
         rail.add(&reading);
+        watch.reading(place, reading.t_ns, reading.watts, rail.sight(&reading));
         Ok(())
     })?;
     Ok(rails)

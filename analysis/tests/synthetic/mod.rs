@@ -212,6 +212,7 @@ impl Scene {
             ],
             models: vec![],
             coexecution: self.coexecution_record(),
+            dither: None,
             inputs: None,
             complete: false,
             interrupted: false,

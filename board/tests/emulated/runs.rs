@@ -30,6 +30,7 @@ fn manifest() -> Manifest {
         components: vec![],
         models: vec![],
         coexecution: None,
+        dither: None,
         inputs: None,
         complete: false,
         interrupted: false,

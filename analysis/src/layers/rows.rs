@@ -1,0 +1,210 @@
+//! The rows of a run's layers, and of their kinds.
+
+use wattline_trace::{Name, Provenance};
+
+use super::fit::Estimate;
+use super::measured::Measured;
+use super::roof::Roof;
+use super::times::{LayerTime, RunTimes};
+use crate::recording::Recording;
+use crate::results::{LayerFitRow, LayerKindRow, LayerRow, LayerTruth};
+use crate::{Analysis, summary};
+
+/// What is known of a layer's place in its network when the manifest does not say.
+const UNKNOWN: &str = "unknown";
+
+/// A run's layers, and all that is known of them.
+struct Known<'a> {
+    recording: &'a Recording<'a>,
+    times: &'a RunTimes,
+    /// The run's index, where its span is in the bundle.
+    run: Option<usize>,
+    measured: Measured,
+    provenance: Provenance,
+}
+
+/// Adds the rows of one run.
+pub(super) fn add(recording: &Recording<'_>, times: &RunTimes, analysis: &mut Analysis) {
+    let run = recording.spans.runs.iter().position(|run| times.is_of(run));
+    let measured = Measured::of(recording, run);
+    let component = recording.component(&times.component);
+    let of_times = component.map_or(Provenance::Measured, |it| it.provenance);
+    let provenance = match run.filter(|_| measured.any()) {
+        // Whatever is fitted is a layer's by a rule, and not by a sensor.
+        Some(run) => recording.provenance(run).max(of_times).max(Provenance::Estimated),
+        None => of_times,
+    };
+    let known = Known { recording, times, run, measured, provenance };
+    let rows: Vec<LayerRow> = (0..times.layers.len()).map(|layer| known.layer_row(layer)).collect();
+    analysis.layer_kinds.extend(known.kind_rows(&rows));
+    analysis.layers.extend(rows);
+    analysis.layer_fits.extend(known.fit_rows());
+}
+
+impl Known<'_> {
+    fn layer_row(&self, index: usize) -> LayerRow {
+        let times = self.times;
+        let time = &times.layers[index];
+        let seconds = time.mean();
+        let flops = time.flops.filter(|&flops| flops > 0).map(|flops| flops as f64);
+        let theoretical = time.bytes_theoretical.filter(|&bytes| bytes > 0);
+        let estimate = |fit: Option<&super::fit::Fit>| fit.map(|fit| fit.of(&[(index, seconds)]));
+        let (joules, bytes) =
+            (self.measured.joules.as_ref().ok(), self.measured.bytes.as_ref().ok());
+        let (in_joules, in_bytes) = (estimate(joules), estimate(bytes));
+        let merged = |fit: Option<&super::fit::Fit>| {
+            fit.and_then(|fit| fit.merged(index)).map_or_else(String::new, |(first, last)| {
+                format!("{} … {}", times.layers[first].name, times.layers[last].name)
+            })
+        };
+        let moved = in_bytes.map(|it| it.value);
+        let component = self.recording.component(&times.component);
+        let roof = Roof::over(component, seconds, time.flops, moved, theoretical);
+        let mut row = LayerRow {
+            bundle: self.recording.name.clone(),
+            run: times.run,
+            network: times.network.clone(),
+            component: times.component.clone(),
+            layer: time.name.clone(),
+            kind: self.kind(index, time).to_owned(),
+            images: time.images,
+            seconds_per_image: seconds,
+            share_pct: share(seconds, times.image_seconds()),
+            joules_per_image: in_joules.map(|it| it.value),
+            joules_per_image_ci95: in_joules.map(|it| it.half_width),
+            joules_merged: merged(joules),
+            flops: time.flops,
+            bytes_theoretical: time.bytes_theoretical,
+            dram_bytes_per_image: in_bytes.map(|it| it.value),
+            dram_bytes_per_image_ci95: in_bytes.map(|it| it.half_width),
+            bytes_merged: merged(bytes),
+            gop_per_s: flops.filter(|_| seconds > 0.0).map(|flops| flops / seconds * 1e-9),
+            oi_theoretical: flops.zip(theoretical).map(|(flops, bytes)| flops / bytes as f64),
+            oi_empirical: flops
+                .zip(in_bytes)
+                .map(|(flops, bytes)| flops / bytes.value)
+                .filter(|intensity| intensity.is_finite()),
+            bound: roof.map(|roof| roof.bound),
+            roof_fraction: roof.map(|roof| roof.fraction),
+            provenance: self.provenance,
+            truth: None,
+            note: self.measured.note(),
+        };
+        row.truth = self.truth(index, &row);
+        row
+    }
+
+    fn kind(&self, index: usize, time: &LayerTime) -> &str {
+        let models = &self.recording.manifest.models;
+        let model = models.iter().find(|model| self.times.network == *model.name.as_str());
+        let records = model.map_or(&[][..], |model| &model.layers);
+        let same = |name: &str| time.name == *name;
+        let in_place = records.get(index).filter(|record| same(&record.name));
+        let record = in_place.or_else(|| records.iter().find(|record| same(&record.name)));
+        record.map_or(UNKNOWN, |record| &record.kind)
+    }
+
+    fn truth(&self, index: usize, row: &LayerRow) -> Option<LayerTruth> {
+        let truth = self.recording.truth.as_ref()?;
+        let of_run = self.run.and_then(|run| {
+            let rails = self.recording.counted_rails(run);
+            truth.layer(self.times, index, rails.into_iter())
+        });
+        let Some((joules, bytes)) = of_run else { return Some(LayerTruth::default()) };
+        let images = row.images as f64;
+        let error = |measured: Option<f64>, truth: f64| {
+            measured.map(|it| 100.0 * (it - truth) / truth).filter(|error| error.is_finite())
+        };
+        let (joules, bytes) = (joules / images, bytes / images);
+        Some(LayerTruth {
+            truth_joules: Some(joules),
+            energy_error_pct: error(row.joules_per_image, joules),
+            truth_dram_bytes: Some(bytes),
+            traffic_error_pct: error(row.dram_bytes_per_image, bytes),
+        })
+    }
+
+    /// One row for each kind, the longest first, and what is left of the image.
+    fn kind_rows(&self, layers: &[LayerRow]) -> Vec<LayerKindRow> {
+        let mut kinds: Vec<(&str, Vec<usize>)> = Vec::new();
+        for (index, layer) in layers.iter().enumerate() {
+            match kinds.iter_mut().find(|(kind, _)| *kind == layer.kind) {
+                Some((_, members)) => members.push(index),
+                None => kinds.push((&layer.kind, vec![index])),
+            }
+        }
+        let row = |(kind, members): (&str, Vec<usize>)| {
+            let own: Vec<(usize, f64)> =
+                members.iter().map(|&it| (it, layers[it].seconds_per_image)).collect();
+            let joules = self.measured.joules.as_ref().ok().map(|fit| fit.of(&own));
+            self.kind_row(kind, own.len(), own.iter().map(|(_, seconds)| seconds).sum(), joules)
+        };
+        let mut rows: Vec<LayerKindRow> = kinds.into_iter().map(row).collect();
+        rows.sort_by(|a, b| {
+            b.seconds_per_image.total_cmp(&a.seconds_per_image).then(a.kind.cmp(&b.kind))
+        });
+        if !rows.is_empty() {
+            rows.push(self.between(layers));
+        }
+        rows
+    }
+
+    fn between(&self, layers: &[LayerRow]) -> LayerKindRow {
+        let own: Vec<(usize, f64)> =
+            layers.iter().map(|layer| layer.seconds_per_image).enumerate().collect();
+        let sum: f64 = own.iter().map(|(_, seconds)| seconds).sum();
+        let in_layers = self.measured.joules.as_ref().ok().map(|fit| fit.of(&own));
+        let image = self.run.and_then(|run| summary::joules_per_image(self.recording, run));
+        let joules = in_layers.zip(image).map(|(layers, (image, half_width))| Estimate {
+            value: image - layers.value,
+            half_width: half_width.hypot(layers.half_width),
+        });
+        self.kind_row(LayerKindRow::BETWEEN, 0, self.times.image_seconds() - sum, joules)
+    }
+
+    fn kind_row(
+        &self,
+        kind: &str,
+        layers: usize,
+        seconds: f64,
+        joules: Option<Estimate>,
+    ) -> LayerKindRow {
+        LayerKindRow {
+            bundle: self.recording.name.clone(),
+            run: self.times.run,
+            network: self.times.network.clone(),
+            component: self.times.component.clone(),
+            kind: kind.to_owned(),
+            layers: layers as u64,
+            images: self.times.images,
+            seconds_per_image: seconds,
+            share_pct: share(seconds, self.times.image_seconds()),
+            joules_per_image: joules.map(|it| it.value),
+            joules_per_image_ci95: joules.map(|it| it.half_width),
+            provenance: self.provenance,
+        }
+    }
+
+    fn fit_rows(&self) -> Vec<LayerFitRow> {
+        let bundle: &Name = &self.recording.name;
+        let rows = self.measured.accounts.iter().map(|account| LayerFitRow {
+            bundle: bundle.clone(),
+            run: self.times.run,
+            network: self.times.network.clone(),
+            component: self.times.component.clone(),
+            source: account.source.clone(),
+            readings: account.readings,
+            phase_coverage_pct: account.coverage.map(|share| 100.0 * share),
+            layers: self.times.layers.len() as u64,
+            groups: account.groups,
+            condition: account.condition,
+            residual: account.residual,
+            note: account.note.clone(),
+        });
+        rows.collect()
+    }
+}
+
+fn share(part: f64, whole: f64) -> Option<f64> {
+    (whole > 0.0).then(|| 100.0 * part / whole)
+}

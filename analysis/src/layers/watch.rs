@@ -1,0 +1,207 @@
+//! Readings on their way past, noted for the layers they look at.
+//!
+//! Only runs that have the board to themselves are watched, and of a run only readings that look
+//! at nothing else.
+
+use wattline_trace::{Manifest, Name};
+
+use super::columns::Columns;
+use super::sight::Sight;
+use super::sums::Sums;
+use super::times::Times;
+use crate::refusal::Refusal;
+use crate::spans::{Part, Spans, seconds};
+use crate::timeline::Timeline;
+
+/// Blocks of time that a run is cut into, at most.
+const MOST_BLOCKS: u64 = 64;
+/// Fewest blocks: an interval is taken from how they differ.
+pub(super) const FEWEST_BLOCKS: u64 = 8;
+/// How far a reading may look back, in images: beyond that it says nothing of layers.
+const FARTHEST: f64 = 8.0;
+/// Where a block holds fewer readings than this, blocks are longer.
+const READINGS_A_BLOCK: u64 = 8;
+
+/// What is watched, and what was seen.
+#[derive(Debug, Default)]
+pub(crate) struct Watch {
+    /// In order of time.
+    runs: Vec<Watched>,
+    /// For each source the run that its next reading may belong to.
+    next: Vec<usize>,
+    /// Weights of one reading by column, and the columns that have one.
+    weights: Vec<f64>,
+    touched: Vec<(usize, f64)>,
+}
+
+/// One run.
+#[derive(Debug)]
+pub(super) struct Watched {
+    /// Its index in the spans and in the layers' times.
+    run: usize,
+    start: u64,
+    end: u64,
+    pub(super) columns: Columns,
+    /// In order of time.
+    images: Vec<(u64, u64)>,
+    /// Mean time from one image's start to the next.
+    period: f64,
+    /// For each source, if it tells of the run.
+    sources: Vec<Option<Seen>>,
+}
+
+#[derive(Debug)]
+struct Seen {
+    sums: Sums,
+    /// The first segment and image that a later reading may look at.
+    segment: usize,
+    image: usize,
+}
+
+/// Where the readings of a DRAM counter go, after those of the rails.
+pub(crate) fn counter(manifest: &Manifest) -> usize {
+    manifest.rails.len()
+}
+
+impl Watch {
+    /// Watches all runs whose layers can be told apart. `poll_ns` is the time between two readings.
+    pub(crate) fn new(
+        manifest: &Manifest,
+        spans: &Spans,
+        timeline: &Timeline,
+        times: &Times,
+        poll_ns: Option<u64>,
+    ) -> Self {
+        let alone = |run: usize| {
+            let is = spans.runs[run].part == Part::Solo && spans.runs[run].whole;
+            is && timeline.blocks().iter().any(|block| block.runs == [run] && !block.stray)
+        };
+        let watched = |run: usize| {
+            let its = times.of(&spans.runs[run]).filter(|_| alone(run))?;
+            let columns = Columns::new(its)?;
+            let mut images = its.spans.clone();
+            images.sort_unstable();
+            let (start, end) = (images.first()?.0, images.last()?.1);
+            let period = seconds(start, end) / images.len() as f64;
+            let mut watched = Watched { run, start, end, columns, images, period, sources: vec![] };
+            let rails = manifest.rails.iter().map(|rail| {
+                let reach = rail.window_ns.saturating_add(poll_ns.unwrap_or(rail.window_ns));
+                listed(manifest, &its.component, &rail.name).then(|| watched.unseen(reach))
+            });
+            let rails: Vec<_> = rails.collect();
+            let source = manifest
+                .counters
+                .iter()
+                .find(|it| Some(&it.source) == manifest.dram_source.as_ref());
+            let bytes = source.map(|counter| watched.unseen(counter.interval_ns));
+            watched.sources = rails.into_iter().chain([bytes]).collect();
+            Some(watched)
+        };
+        let runs: Vec<Watched> = (0..spans.runs.len()).filter_map(watched).collect();
+        let columns = runs.iter().map(|run| run.columns.count()).max().unwrap_or(0);
+        Watch {
+            next: vec![0; counter(manifest) + 1],
+            runs,
+            weights: vec![0.0; columns],
+            touched: Vec::new(),
+        }
+    }
+
+    /// A reading of a source: watts of a rail, or bytes a second. Those of a source come in order
+    /// of time.
+    pub(crate) fn reading(&mut self, source: usize, t: u64, value: f64, sight: Sight) {
+        let Some(next) = self.next.get_mut(source) else { return };
+        while self.runs.get(*next).is_some_and(|run| run.end < t) {
+            *next += 1;
+        }
+        let Some(run) = self.runs.get_mut(*next) else { return };
+        run.reading(source, t, value, sight, &mut self.weights, &mut self.touched);
+    }
+
+    /// What was seen of a run, or why nothing was looked for.
+    pub(super) fn of(&self, run: usize) -> Option<&Watched> {
+        self.runs.iter().find(|watched| watched.run == run)
+    }
+}
+
+fn listed(manifest: &Manifest, component: &Name, rail: &str) -> bool {
+    let component = manifest.components.iter().find(|it| *component == *it.name);
+    component.is_some_and(|component| component.rails.iter().any(|listed| listed == rail))
+}
+
+impl Watched {
+    /// Nothing seen yet of a source that looks back by `reach`.
+    fn unseen(&self, reach: u64) -> Seen {
+        let room = (self.end - self.start) / reach.max(1) / READINGS_A_BLOCK;
+        let blocks = room.min(self.images.len() as u64).clamp(1, MOST_BLOCKS);
+        Seen { sums: Sums::new(self.columns.count(), blocks as usize), segment: 0, image: 0 }
+    }
+
+    fn reading(
+        &mut self,
+        source: usize,
+        t: u64,
+        value: f64,
+        sight: Sight,
+        weights: &mut [f64],
+        touched: &mut Vec<(usize, f64)>,
+    ) {
+        let Some(seen) = self.sources.get_mut(source).and_then(Option::as_mut) else { return };
+        let reach = sight.reach();
+        let usable = reach > 0.0 && reach <= FARTHEST * self.period && sight.window > 0.0;
+        let Some(from) = t.checked_sub((reach * 1e9).ceil() as u64).filter(|_| usable) else {
+            return;
+        };
+        if from < self.start || t > self.end {
+            return;
+        }
+        let segments = &self.columns.segments;
+        while segments.get(seen.segment).is_some_and(|segment| segment.to <= from) {
+            seen.segment += 1;
+        }
+        touched.clear();
+        for segment in segments[seen.segment..].iter().take_while(|it| it.from < t) {
+            let weight =
+                sight.up_to(seconds(segment.from, t)) - sight.up_to(seconds(segment.to, t));
+            if weight > 0.0 {
+                if weights[segment.column] == 0.0 {
+                    touched.push((segment.column, 0.0));
+                }
+                weights[segment.column] += weight;
+            }
+        }
+        for (column, weight) in touched.iter_mut() {
+            *weight = std::mem::take(&mut weights[*column]);
+        }
+        touched.sort_unstable_by_key(|(column, _)| *column);
+        let middle = from + (t - from) / 2;
+        while self.images.get(seen.image + 1).is_some_and(|image| image.0 <= middle) {
+            seen.image += 1;
+        }
+        let phase = seconds(self.images[seen.image].0, middle) / self.period;
+        let blocks = seen.sums.blocks.len() as u128;
+        let block = u128::from(t - self.start) * blocks / (u128::from(self.end - self.start) + 1);
+        seen.sums.add(block as usize, touched, value, (phase < 1.0).then_some(phase));
+    }
+
+    /// What a source said of the run.
+    ///
+    /// # Errors
+    /// If that is too little to tell layers by.
+    pub(super) fn sums(&self, source: usize, name: &str) -> Result<&Sums, Refusal> {
+        let seen = self.sources.get(source).and_then(Option::as_ref);
+        let sums = seen.map(|seen| &seen.sums).filter(|sums| sums.readings() > 0);
+        let Some(sums) = sums else {
+            return Err(Refusal::NoLayerReadings { source_name: name.to_owned() });
+        };
+        let found = sums.blocks.iter().filter(|block| block.readings > 0).count() as u64;
+        if found < FEWEST_BLOCKS {
+            return Err(Refusal::TooFewRepeats {
+                source_name: name.to_owned(),
+                found,
+                least: FEWEST_BLOCKS,
+            });
+        }
+        Ok(sums)
+    }
+}
