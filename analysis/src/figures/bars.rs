@@ -57,7 +57,7 @@ impl BarFigure {
             heading + STEP * group.bars.len() as f64 + 6.0
         });
         let bottom = y + rows.sum::<f64>();
-        for tick in axis.ticks(64.0) {
+        for tick in axis.ticks((0.1 * width).min(64.0)) {
             let x = axis.at(tick);
             scene.line(vec![(x, y), (x, bottom)], Ink::Grid, 1.0);
             scene.text((x, bottom + 11.0), written(tick), LABEL, Anchor::Middle, Ink::Text);

@@ -45,7 +45,7 @@ impl Labels {
         size: f64,
     ) -> Option<(f64, f64)> {
         let (half_width, half_height) = (0.5 * width_of(text, size) + 1.0, 0.6 * size);
-        let (beside, above) = (radius + half_width + 2.0, radius + half_height + 1.0);
+        let (beside, above) = (radius + half_width + 3.0, radius + half_height + 1.0);
         let places = [
             (beside, 0.0),
             (0.0, -above),

@@ -97,6 +97,9 @@ fn paint<B: DrawingBackend>(scene: &Scene, backend: &mut B, scale: f64) -> Resul
 
 /// A line as the strokes of its dash.
 fn strokes(points: &[(f64, f64)], dash: &[f64]) -> Vec<Vec<(f64, f64)>> {
+    if points.iter().any(|point| !point.0.is_finite() || !point.1.is_finite()) {
+        return Vec::new();
+    }
     if dash.is_empty() || dash.iter().any(|length| *length <= 0.0) {
         return vec![points.to_vec()];
     }
@@ -138,6 +141,7 @@ mod tests {
         let strokes = strokes(&[(0.0, 0.0), (10.0, 0.0)], &[4.0, 2.0]);
         assert_eq!(strokes, [[(0.0, 0.0), (4.0, 0.0)], [(6.0, 0.0), (10.0, 0.0)]]);
         assert_eq!(super::strokes(&[(0.0, 0.0), (9.0, 0.0)], &[]).len(), 1);
+        assert_eq!(super::strokes(&[(0.0, 0.0), (f64::INFINITY, 0.0)], &[4.0, 2.0]).len(), 0);
     }
 
     #[test]

@@ -64,7 +64,7 @@ impl RooflineFigure {
         }
         let places = |point: &Point| {
             let at = |oi: f64| (across.at(oi), up.at(point.gop_per_s));
-            let known = |oi: Option<f64>| oi.filter(|oi| *oi > 0.0).map(at);
+            let known = |oi: Option<f64>| oi.filter(|oi| *oi > 0.0 && oi.is_finite()).map(at);
             (known(point.oi_theoretical), known(point.oi_empirical))
         };
         for point in &self.points {

@@ -144,9 +144,12 @@ impl Scene {
 /// What stays white along each edge.
 pub(crate) const MARGIN: f64 = 12.0;
 
-/// How wide a text comes out, roughly: sans-serif letters are half as wide as their size.
+/// How wide a letter is, of its size, in sans-serif fonts on the wide side.
+const LETTER: f64 = 0.56;
+
+/// How wide a text comes out, roughly.
 pub(crate) fn width_of(text: &str, size: f64) -> f64 {
-    0.53 * size * text.chars().count() as f64
+    LETTER * size * text.chars().count() as f64
 }
 
 /// A text in lines that are no wider than `width`, where its words allow that.
@@ -166,7 +169,7 @@ fn broken(text: &str, width: f64, size: f64) -> Vec<String> {
 
 /// The end of a text left out, where it would be wider than `width`.
 pub(crate) fn shortened(text: &str, width: f64, size: f64) -> String {
-    let most = (width / (0.53 * size)).max(1.0) as usize;
+    let most = (width / (LETTER * size)).max(1.0) as usize;
     if text.chars().count() <= most {
         return text.to_owned();
     }
@@ -180,14 +183,14 @@ mod tests {
 
     #[test]
     fn words_go_on_in_the_next_line() {
-        assert_eq!(broken("one two three", 42.0, 10.0), ["one two", "three"]);
+        assert_eq!(broken("one two three", 45.0, 10.0), ["one two", "three"]);
         assert_eq!(broken("unbreakably", 10.0, 10.0), ["unbreakably"]);
         assert_eq!(broken("  ", 10.0, 10.0), [] as [&str; 0]);
     }
 
     #[test]
     fn what_is_too_long_says_so() {
-        assert_eq!(shortened("inception_4e/3x3", 54.0, 10.0), "inception…");
-        assert_eq!(shortened("fc8", 54.0, 10.0), "fc8");
+        assert_eq!(shortened("inception_4e/3x3", 57.0, 10.0), "inception…");
+        assert_eq!(shortened("fc8", 57.0, 10.0), "fc8");
     }
 }

@@ -171,7 +171,7 @@ pub(super) fn study(study: &Study) -> Markup {
             Cell::text(&row.network),
             Cell::text(&row.engaged),
             Cell::text(&row.component),
-            Cell::text(row.quantity),
+            Cell::text(in_words(row.quantity)),
             Cell::interval(row.value, row.value_ci95),
             Cell::number(row.published),
             Cell::percent(row.difference_pct),
@@ -197,6 +197,16 @@ pub(super) fn study(study: &Study) -> Markup {
              III are held back." }
         (grid.markup())
         @if !words.is_empty() { h3 { "What it says in words" } (words.markup()) }
+    }
+}
+
+fn in_words(quantity: &str) -> &str {
+    match quantity {
+        "images_per_s" => "images/s",
+        "images_per_joule" => "images/J",
+        "gain_pct" => "gain, %",
+        "frames_pct" => "share of images, %",
+        other => other,
     }
 }
 

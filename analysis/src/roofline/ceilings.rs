@@ -52,7 +52,7 @@ impl Ceilings {
             let origin = format!("description of {}", manifest.board.name);
             for component in &manifest.components {
                 let known = component.peak_flops_per_s.zip(component.bandwidth_bytes_per_s);
-                let Some((peak, bandwidth)) = known.filter(|it| it.0 > 0.0 && it.1 > 0.0) else {
+                let Some((peak, bandwidth)) = known.filter(is_roof) else {
                     continue;
                 };
                 let ceiling = Ceiling {
@@ -92,8 +92,7 @@ impl Ceilings {
             let bandwidths =
                 mine().filter(|it| it.name.starts_with("bandwidth")).filter_map(|it| it.gb_per_s);
             let known = peak.and_then(|it| it.gflop_per_s).zip(bandwidths.reduce(f64::max));
-            let positive = |it: &(f64, f64)| it.0 > 0.0 && it.1 > 0.0;
-            let Some((peak_gop_per_s, bandwidth_gb_per_s)) = known.filter(positive) else {
+            let Some((peak_gop_per_s, bandwidth_gb_per_s)) = known.filter(is_roof) else {
                 continue;
             };
             self.measured.push(Ceiling {
@@ -117,4 +116,10 @@ impl Ceilings {
         };
         self.measured.iter().find(|it| it.component == component).or_else(described)
     }
+}
+
+/// Whether a peak and a bandwidth make a roof: both above zero, with a ridge point that is a number.
+fn is_roof((peak, bandwidth): &(f64, f64)) -> bool {
+    let positive = |value: f64| value > 0.0 && value.is_finite();
+    positive(*peak) && positive(*bandwidth) && positive(peak / bandwidth)
 }

@@ -87,6 +87,13 @@ fn measured_ceilings_come_from_the_largest_bandwidth_and_fp32() {
     let cpu = ceilings.find("any", "cpu").unwrap();
     assert_eq!((cpu.peak_gop_per_s, cpu.bandwidth_gb_per_s), (100.0, 12.0));
     assert_eq!(ceilings.find("any", "gpu"), None);
+    for (peak, bandwidth) in [("inf", "1"), ("NaN", "1"), ("1e300", "1e-300"), ("-1", "1")] {
+        let rows =
+            format!("ceiling,cpu,peak fp32,{peak},\nceiling,cpu,bandwidth read,,{bandwidth}\n");
+        let table = format!("row,component,name,gflop_per_s,gb_per_s\n{rows}");
+        std::fs::write(&file, table).unwrap();
+        assert!(Ceilings::default().measured(&file).is_err(), "{peak}, {bandwidth}");
+    }
     std::fs::write(&file, "network,component\nalexnet,a15\n").unwrap();
     let error = Ceilings::default().measured(&file).unwrap_err().to_string();
     assert!(error.contains("roofline.csv") && error.contains("wattline roofline"), "{error}");
