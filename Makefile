@@ -14,10 +14,11 @@ setup: ## Debian packages the build needs (installed when root, else the command
 build: setup ## The wattline command, in release
 	$(CARGO) build --release --locked
 
-demo: build ## SqueezeNet on an emulated Odroid XU3, from run to table, in out/
+demo: build ## SqueezeNet on an emulated Odroid XU3, from run to tables and a report, in out/
 	$(WATTLINE) run --board emulated:exynos5422 --network squeezenet --on a15,a7,gpu \
 		--images 20 --out out/trace --overwrite
 	$(WATTLINE) analyze out/trace --out out
+	$(WATTLINE) report out/trace --out out/report
 
 lint: setup ## Format, lints, documentation and licences
 	@scripts/setup-lint
@@ -42,7 +43,7 @@ bench-record: build ## What a mark and being recorded cost, with ONNX Runtime's 
 		$(dir $(WATTLINE))bench-record/bin/python
 
 test: lint ## Everything that is checked: lints, then all tests in release
-	@scripts/setup python3 python3-venv
+	@scripts/setup python3 python3-venv chromium
 	$(CARGO) test --workspace --release --locked
 
 clean: ## Removes what was built and recorded

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use wattline_analysis::{Options, analyze};
+use wattline_analysis::{Format, Options, analyze};
 
 /// Options of `wattline analyze`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  wattline analyze out/trace --out out --check-truth\n  wattline analyze trace --out tables --layers"
+    after_help = "Example:\n  wattline analyze out/trace --out out --check-truth\n  wattline analyze trace --out tables --layers\n  wattline analyze run1 run2 --out tables --format parquet\n\nThe numbers alone; `wattline report` writes figures and a page to read."
 )]
 pub(crate) struct Args {
     /// Directories that `wattline run` wrote
@@ -20,6 +20,9 @@ pub(crate) struct Args {
     /// layer_kinds.csv
     #[arg(long, value_name = "OUT")]
     out: PathBuf,
+    /// Write tables as csv, or as parquet beside it
+    #[arg(long, value_name = "FORMAT", default_value = "csv")]
+    format: TableFormat,
     /// Hold the results against what the emulated board knows
     #[arg(long)]
     check_truth: bool,
@@ -31,9 +34,20 @@ pub(crate) struct Args {
     json: bool,
 }
 
+/// What `--format` takes.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum TableFormat {
+    Csv,
+    Parquet,
+}
+
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let analysis = analyze(&args.bundles, &Options { check_truth: args.check_truth })?;
-    analysis.write(&args.out)?;
+    let format = match args.format {
+        TableFormat::Csv => Format::Csv,
+        TableFormat::Parquet => Format::Parquet,
+    };
+    analysis.write_as(&args.out, format)?;
     let text = match args.json {
         true => serde_json::to_string_pretty(&analysis)? + "\n",
         false if args.layers => analysis.table() + "\n" + &analysis.layer_tables(),

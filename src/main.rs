@@ -8,6 +8,7 @@ mod probe;
 mod progress;
 mod record;
 mod recording;
+mod report;
 mod roofline;
 mod run;
 mod simulate;
@@ -31,6 +32,7 @@ const EXAMPLES: &str = "Examples:
   wattline run --board emulated:exynos5422 --network squeezenet --on a15,a7,gpu --out out/trace
   wattline run --board emulated:exynos5422 --network squeezenet --on a15,a7,gpu --policy steal-tail --out out/all
   wattline analyze out/trace --out out    joules, bytes and intensities of that run
+  wattline report out/trace --out out     a page to read, figures, and tables beside the study's
   wattline roofline --board host          what this machine's arithmetic and memory can do at most
 
 Exit status: 0 done; 1 failed, and said why; 2 wrong usage; 130 ended early by Ctrl-C, with
@@ -46,6 +48,8 @@ enum Command {
     Simulate(simulate::Args),
     /// Turns recorded runs into joules per image, DRAM bytes and operational intensity
     Analyze(analyze::Args),
+    /// Writes a page, figures and tables beside the study's, from recorded runs
+    Report(report::Args),
     /// Measures what bounds a component here, or shows what bounds a network's layers by the model
     Roofline(roofline::Args),
     /// Says what can be measured here, what is missing, and what to do about it
@@ -71,6 +75,7 @@ fn main() -> ExitCode {
         Command::Record(args) => record::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Analyze(args) => analyze::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Roofline(args) => roofline::run(&args),
         Command::Probe(args) => probe::run(&args),
         Command::Board(command) => board::run(&command),

@@ -230,5 +230,6 @@ fn manifest() -> Manifest {
         complete: true,
         interrupted: false,
         failure: None,
+        dither: None,
     }
 }

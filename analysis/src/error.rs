@@ -75,6 +75,22 @@ pub enum AnalysisError {
         /// The bundle.
         directory: PathBuf,
     },
+    /// Ceilings were named that cannot be read.
+    #[error("{}: {reason}; name a roofline.csv that `wattline roofline --out` wrote", path.display())]
+    Ceilings {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A figure could not be drawn: a fault of wattline's own.
+    #[error("cannot draw {figure}: {reason}; this is a fault of wattline, please report it")]
+    Drawing {
+        /// The figure's name.
+        figure: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// A result could not be written; no result file was put in place.
     #[error("cannot write {}: {source}; choose a directory you may write to with --out", path.display())]
     Write {

@@ -3,13 +3,9 @@
 //! Each file is written whole under another name first; only when all of them are on disk are
 //! they renamed into place. An error leaves earlier results as they were.
 
-use std::fs;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use serde::Serialize;
-use wattline_trace::{create_dir_all_for_invoker, create_file_for_invoker};
-
+use crate::batch::Batch;
 use crate::results::{
     ConservationRow, EnergyRow, ImageRow, LayerFitRow, LayerKindRow, LayerRow, SummaryRow,
 };
@@ -144,6 +140,16 @@ const LAYER_FITS: [&str; 12] = [
     "note",
 ];
 
+/// In which formats tables are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Format {
+    /// As CSV. A Parquet file that an earlier analysis left beside one is removed.
+    #[default]
+    Csv,
+    /// As CSV, and beside each file the same as Apache Parquet: every cell, with types.
+    Parquet,
+}
+
 impl Analysis {
     /// Writes `summary.csv`, `energy.csv`, `conservation.csv`, `images.csv`, `layers.csv`,
     /// `layer_kinds.csv` and `layer_fits.csv` into `out`, which is created where it is missing. A cell is empty where its
@@ -152,10 +158,16 @@ impl Analysis {
     /// # Errors
     /// [`AnalysisError::Write`]; no file of an earlier analysis is then half replaced by name.
     pub fn write(&self, out: &Path) -> Result<(), AnalysisError> {
-        create_dir_all_for_invoker(out)
-            .map_err(|source| AnalysisError::Write { path: out.to_owned(), source })?;
-        let mut batch = Batch::new(out);
-        batch.add_summary(&self.summary, self.check_truth)?;
+        self.write_as(out, Format::Csv)
+    }
+
+    /// The same, in the formats that are wanted.
+    ///
+    /// # Errors
+    /// [`AnalysisError::Write`], as [`Analysis::write`].
+    pub fn write_as(&self, out: &Path, format: Format) -> Result<(), AnalysisError> {
+        let mut batch = Batch::new(out)?.with_parquet(format == Format::Parquet);
+        add_summary(&mut batch, &self.summary, self.check_truth)?;
         batch.add::<&EnergyRow>("energy.csv", &ENERGY, self.energy.iter())?;
         batch.add::<&ConservationRow>(
             "conservation.csv",
@@ -163,7 +175,7 @@ impl Analysis {
             self.conservation.iter(),
         )?;
         batch.add::<&ImageRow>("images.csv", &IMAGES, self.images.iter())?;
-        batch.add_layers(&self.layers, self.check_truth)?;
+        add_layers(&mut batch, &self.layers, self.check_truth)?;
         batch.add::<&LayerKindRow>("layer_kinds.csv", &LAYER_KINDS, self.layer_kinds.iter())?;
         batch.add::<&LayerFitRow>("layer_fits.csv", &LAYER_FITS, self.layer_fits.iter())?;
         batch.put_in_place()
@@ -176,11 +188,25 @@ impl Analysis {
 /// # Errors
 /// [`AnalysisError::Write`].
 pub fn write_summary(rows: &[SummaryRow], out: &Path) -> Result<(), AnalysisError> {
-    create_dir_all_for_invoker(out)
-        .map_err(|source| AnalysisError::Write { path: out.to_owned(), source })?;
-    let mut batch = Batch::new(out);
-    batch.add_summary(rows, false)?;
+    let mut batch = Batch::new(out)?;
+    add_summary(&mut batch, rows, false)?;
     batch.put_in_place()
+}
+
+fn add_summary(
+    batch: &mut Batch<'_>,
+    rows: &[SummaryRow],
+    truth: bool,
+) -> Result<(), AnalysisError> {
+    let truth_columns: &[&str] = if truth { &SUMMARY_TRUTH } else { &[] };
+    let header: Vec<&str> = [&SUMMARY[..], truth_columns, &SUMMARY_END].concat();
+    batch.add("summary.csv", &header, rows.iter().map(|row| fields(row, truth)))
+}
+
+fn add_layers(batch: &mut Batch<'_>, rows: &[LayerRow], truth: bool) -> Result<(), AnalysisError> {
+    let truth_columns: &[&str] = if truth { &LAYER_TRUTH } else { &[] };
+    let header: Vec<&str> = [&LAYERS[..], truth_columns, &LAYERS_END].concat();
+    batch.add("layers.csv", &header, rows.iter())
 }
 
 fn fields(row: &SummaryRow, check_truth: bool) -> Vec<String> {
@@ -224,80 +250,11 @@ fn cell(value: Option<f64>) -> String {
     value.map_or_else(String::new, |value| value.to_string())
 }
 
-/// Files that are written but not in place yet; those are removed when it is dropped.
-struct Batch<'a> {
-    out: &'a Path,
-    /// Where each is, and where it belongs.
-    written: Vec<(PathBuf, PathBuf)>,
-}
-
-impl<'a> Batch<'a> {
-    fn new(out: &'a Path) -> Self {
-        Batch { out, written: vec![] }
-    }
-
-    fn add_summary(&mut self, rows: &[SummaryRow], truth: bool) -> Result<(), AnalysisError> {
-        let truth_columns: &[&str] = if truth { &SUMMARY_TRUTH } else { &[] };
-        let header: Vec<&str> = [&SUMMARY[..], truth_columns, &SUMMARY_END].concat();
-        self.add("summary.csv", &header, rows.iter().map(|row| fields(row, truth)))
-    }
-
-    fn add_layers(&mut self, rows: &[LayerRow], truth: bool) -> Result<(), AnalysisError> {
-        let truth_columns: &[&str] = if truth { &LAYER_TRUTH } else { &[] };
-        let header: Vec<&str> = [&LAYERS[..], truth_columns, &LAYERS_END].concat();
-        self.add("layers.csv", &header, rows.iter())
-    }
-
-    fn add<R: Serialize>(
-        &mut self,
-        name: &str,
-        header: &[&str],
-        rows: impl Iterator<Item = R>,
-    ) -> Result<(), AnalysisError> {
-        let place = self.out.join(name);
-        let unfinished = self.out.join(format!("{name}.new"));
-        let wrong = |source| AnalysisError::Write { path: unfinished.clone(), source };
-        let file = create_file_for_invoker(&unfinished).map_err(wrong)?;
-        self.written.push((unfinished.clone(), place));
-        write_rows(file, header, rows).map_err(wrong)
-    }
-
-    fn put_in_place(mut self) -> Result<(), AnalysisError> {
-        for (unfinished, place) in self.written.drain(..) {
-            fs::rename(&unfinished, &place)
-                .map_err(|source| AnalysisError::Write { path: place, source })?;
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Batch<'_> {
-    fn drop(&mut self) {
-        for (unfinished, _) in &self.written {
-            // The error that brought us here is the one to report.
-            let _ = fs::remove_file(unfinished);
-        }
-    }
-}
-
-fn write_rows<R: Serialize>(
-    file: fs::File,
-    header: &[&str],
-    rows: impl Iterator<Item = R>,
-) -> io::Result<()> {
-    let mut writer =
-        csv::WriterBuilder::new().has_headers(false).from_writer(io::BufWriter::new(file));
-    writer.write_record(header)?;
-    for row in rows {
-        writer.serialize(row)?;
-    }
-    let mut file = writer.into_inner().map_err(|error| io::Error::other(error.to_string()))?;
-    file.flush()?;
-    file.get_ref().sync_all()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
+    use serde::Serialize;
     use wattline_trace::Provenance;
 
     use super::*;
@@ -426,5 +383,42 @@ mod tests {
         assert!(error.contains("energy.csv.new"), "{error}");
         assert!(!out.path().join("summary.csv").exists());
         assert!(!out.path().join("summary.csv.new").exists());
+    }
+
+    /// docs/tables.md lists each column of each table, with the type it has in Parquet.
+    #[test]
+    fn every_column_is_documented() {
+        use crate::parquet::{Kind, kind};
+
+        let documented = include_str!("../../docs/tables.md");
+        let summary = [&SUMMARY[..], &SUMMARY_TRUTH, &SUMMARY_END].concat();
+        let layers = [&LAYERS[..], &LAYER_TRUTH, &LAYERS_END].concat();
+        let tables: [(&str, &[&str]); 7] = [
+            ("summary", &summary),
+            ("energy", &ENERGY),
+            ("conservation", &CONSERVATION),
+            ("images", &IMAGES),
+            ("layers", &layers),
+            ("layer_kinds", &LAYER_KINDS),
+            ("layer_fits", &LAYER_FITS),
+        ];
+        for (table, columns) in tables {
+            let after = documented.split_once(&format!("\n## {table}\n")).unwrap().1;
+            let section = after.split("\n#").next().unwrap();
+            let lines = section.lines().filter(|line| line.starts_with("| ")).skip(1);
+            let found: Vec<(&str, &str)> = lines
+                .map(|line| {
+                    let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+                    (cells[1], cells[2])
+                })
+                .collect();
+            let word = |column: &str| match kind(column) {
+                Kind::Text => "text",
+                Kind::Integer => "integer",
+                Kind::Number => "number",
+            };
+            let expected: Vec<_> = columns.iter().map(|column| (*column, word(column))).collect();
+            assert_eq!(found, expected, "{table}");
+        }
     }
 }

@@ -203,7 +203,7 @@ fn section(text: &mut String, title: &str, lines: Vec<String>) {
     }
 }
 
-fn cost(agent: &AgentCost) -> String {
+pub(crate) fn cost(agent: &AgentCost) -> String {
     let whose = if agent.virtual_clock { " (virtual clock: the emulated board's too)" } else { "" };
     let bpf = agent.bpf_percent.zip(agent.bpf_runs).map_or(String::new(), |(percent, runs)| {
         format!(", BPF {percent:.2} % of one core in {runs} runs")
@@ -226,7 +226,7 @@ fn cost(agent: &AgentCost) -> String {
 }
 
 /// Four significant digits, or all digits before the point.
-fn number(value: Option<f64>) -> String {
+pub(crate) fn number(value: Option<f64>) -> String {
     let Some(value) = value else { return NONE.to_owned() };
     let magnitude = if value == 0.0 { 0.0 } else { value.abs().log10().floor() };
     if !(-4.0..9.0).contains(&magnitude) {
@@ -236,7 +236,7 @@ fn number(value: Option<f64>) -> String {
     format!("{value:.decimals$}")
 }
 
-fn percent(value: Option<f64>) -> String {
+pub(crate) fn percent(value: Option<f64>) -> String {
     // Adding zero turns what rounds to −0 into +0.
     value.map_or_else(
         || NONE.to_owned(),

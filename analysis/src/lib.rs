@@ -15,21 +15,29 @@
 //! into one accumulator for each rail and run. Spans are held.
 
 mod agent_cost;
+mod batch;
 mod bundle;
 mod coexecution;
 mod conservation;
 mod error;
 mod events;
+mod figures;
 mod files;
 mod human;
 mod layers;
 mod least_squares;
 mod manifest_check;
+mod parquet;
+mod perfetto;
 mod power;
+mod quantisation;
 mod recording;
 mod refusal;
+mod report;
 mod results;
+mod roofline;
 mod spans;
+mod study;
 mod summary;
 mod table;
 mod timeline;
@@ -40,12 +48,16 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 pub use error::AnalysisError;
-pub use files::write_summary;
+pub use files::{Format, write_summary};
+pub use quantisation::QuantisationRow;
 pub use refusal::Refusal;
+pub use report::Report;
 pub use results::{
     AgentCost, Bound, ConservationRow, EnergyRow, ImageRow, LayerFitRow, LayerKindRow, LayerRow,
     LayerTruth, RailRole, Split, SummaryRow, TruthColumns, Verdict,
 };
+pub use roofline::RooflineRow;
+pub use study::{Statement, Study, StudyRow};
 
 /// What to analyse beyond the usual.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

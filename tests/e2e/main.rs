@@ -5,8 +5,10 @@
 //! images a second against Table I of the study. No test asserts how long anything takes; those
 //! that measure on the wall clock have the machine to themselves ([`place::Place::alone`]).
 
+mod browser;
 mod bundle;
 mod place;
+mod python;
 mod root;
 mod running;
 
@@ -27,12 +29,14 @@ mod out_directory;
 mod ownership;
 mod prediction;
 mod privileges;
+mod reading;
 mod record;
 mod record_engines;
 mod record_marks;
 mod record_overlap;
 mod record_processes;
 mod recording;
+mod report;
 mod roofline;
 mod sensors;
 mod shares;

@@ -34,8 +34,8 @@ impl Roof {
         let bandwidth = component.bandwidth_bytes_per_s.and_then(positive)?;
         let computing = flops? as f64 / peak;
         let moving = measured.or(theoretical.map(|bytes| bytes as f64))? / bandwidth;
-        let bound = if computing >= moving { Bound::Compute } else { Bound::Memory };
-        if bound == Bound::Memory && measured.is_none() {
+        let bound = if computing >= moving { Bound::Compute } else { Bound::Bandwidth };
+        if bound == Bound::Bandwidth && measured.is_none() {
             return None;
         }
         let fraction = computing.max(moving) / seconds;
@@ -64,7 +64,7 @@ mod tests {
         let over = |flops, bytes| Roof::over(Some(&component), 2.0, flops, bytes, None);
         let roof = |bound, fraction| Some(Roof { bound, fraction });
         assert_eq!(over(Some(1_000_000_000), Some(1e7)), roof(Bound::Compute, 0.5));
-        assert_eq!(over(Some(0), Some(4e8)), roof(Bound::Memory, 2.0));
+        assert_eq!(over(Some(0), Some(4e8)), roof(Bound::Bandwidth, 2.0));
         assert_eq!(over(None, Some(4e8)), None);
         assert_eq!(over(Some(0), Some(0.0)), None);
         assert_eq!(Roof::over(None, 2.0, Some(1), Some(1.0), None), None);

@@ -82,14 +82,14 @@ pub struct LayerTruth {
     pub traffic_error_pct: Option<f64>,
 }
 
-/// What bounds a layer.
+/// What bounds a layer, or a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Bound {
     /// The component's arithmetic.
     Compute,
     /// The bandwidth of the memory.
-    Memory,
+    Bandwidth,
 }
 
 impl Bound {
@@ -97,7 +97,7 @@ impl Bound {
     pub fn as_str(self) -> &'static str {
         match self {
             Bound::Compute => "compute",
-            Bound::Memory => "memory",
+            Bound::Bandwidth => "bandwidth",
         }
     }
 }

@@ -1,0 +1,124 @@
+//! The time of layers, the longest first, and where that of a quantised network goes.
+
+use super::bars::{Bar, BarFigure, Group};
+use super::{Drawing, Figure, Subject, distinct};
+use crate::Analysis;
+use crate::quantisation::QuantisationRow;
+use crate::report::Material;
+use crate::results::LayerRow;
+use crate::roofline::first_run;
+
+/// Of more layers than this the rest stands in one bar.
+const MOST_BARS: usize = 24;
+
+/// What a figure shows of layers.
+#[derive(Clone, Copy)]
+struct Shown {
+    /// Its name, as titles begin and files are called.
+    title: &'static str,
+    file: &'static str,
+    unit: &'static str,
+    /// Its value of a layer in that unit, if it is known, and half of its 95 % interval.
+    of: fn(&LayerRow) -> Option<(f64, Option<f64>)>,
+}
+
+const TIME: Shown = Shown {
+    title: "Time",
+    file: "layers",
+    unit: "ms/image",
+    of: |layer| Some((1e3 * layer.seconds_per_image, None)),
+};
+
+const ENERGY: Shown = Shown {
+    title: "Energy",
+    file: "layer-joules",
+    unit: "mJ/image",
+    of: |layer| {
+        let half_width = layer.joules_per_image_ci95.map(|joules| 1e3 * joules);
+        Some((1e3 * layer.joules_per_image?, half_width))
+    },
+};
+
+/// Figures for each network on each component that ran alone: of its time, and where all layers'
+/// joules are known, of its energy.
+pub(super) fn figures(analysis: &Analysis, material: &Material) -> Vec<Figure> {
+    let alone = analysis.summary.iter().filter(|row| row.policy.is_none());
+    let figure = |row: &crate::SummaryRow, shown: Shown| {
+        let layers = first_run(analysis, &row.bundle, &row.network, &row.component);
+        let bars =
+            bars(layers.map(|layer| Some((layer, (shown.of)(layer)?))).collect::<Option<_>>()?);
+        if bars.is_empty() {
+            return None;
+        }
+        let figure = BarFigure {
+            title: format!("{} of the layers of {} on {}", shown.title, row.network, row.component),
+            provenance: material.provenance([row.bundle.as_str()].into_iter()),
+            quantity: shown.unit.to_owned(),
+            groups: vec![Group { name: String::new(), bars }],
+        };
+        let name = format!("{}-{}-{}", shown.file, row.network, row.component);
+        Some(Figure::new(&name, Subject::Layers, Drawing::Bars(figure)))
+    };
+    alone.flat_map(|row| [TIME, ENERGY].map(|shown| figure(row, shown))).flatten().collect()
+}
+
+/// A layer, its value, and half of the value's interval.
+type Valued<'a> = (&'a LayerRow, (f64, Option<f64>));
+
+fn bars(mut layers: Vec<Valued<'_>>) -> Vec<Bar> {
+    let all: f64 = layers.iter().map(|(_, (value, _))| value).sum();
+    layers.sort_by(|(_, (a, _)), (_, (b, _))| b.total_cmp(a));
+    let rest = layers.split_off(layers.len().min(MOST_BARS));
+    let bar = |name: String, value: f64, half_width: Option<f64>| Bar {
+        name,
+        value,
+        half_width,
+        note: format!("{:.1} %", 100.0 * value / all),
+        series: 0,
+    };
+    let mut bars: Vec<Bar> = layers
+        .iter()
+        .map(|&(layer, (value, half_width))| bar(layer.layer.to_string(), value, half_width))
+        .collect();
+    if !rest.is_empty() {
+        let value = rest.iter().map(|(_, (value, _))| value).sum();
+        bars.push(bar(format!("{} others", rest.len()), value, None));
+    }
+    bars
+}
+
+/// A figure for each board that a quantised network ran on.
+pub(super) fn quantisation(rows: &[QuantisationRow], material: &Material) -> Vec<Figure> {
+    let figure = |board: String| {
+        let rows: Vec<&QuantisationRow> = rows.iter().filter(|row| row.board == board).collect();
+        let group = |row: &&QuantisationRow| {
+            let parts = [
+                ("convolution", row.convolution_s),
+                ("to and from 8 bits", row.conversion_s),
+                ("other", row.other_s),
+            ];
+            let bar = |(series, (name, seconds)): (usize, (&str, f64))| Bar {
+                name: name.to_owned(),
+                value: 1e3 * seconds,
+                half_width: None,
+                note: format!("{:.1} %", 100.0 * seconds / row.seconds()),
+                series,
+            };
+            Group {
+                name: format!("{} on {}", row.network, row.component),
+                bars: parts.into_iter().enumerate().map(bar).collect(),
+            }
+        };
+        let figure = BarFigure {
+            title: format!(
+                "Where the time of a quantised network goes on {}",
+                material.board(&board)
+            ),
+            provenance: material.provenance(rows.iter().map(|row| row.bundle.as_str())),
+            quantity: "ms/image".to_owned(),
+            groups: rows.iter().map(group).collect(),
+        };
+        Figure::new(&format!("quantisation-{board}"), Subject::Quantisation, Drawing::Bars(figure))
+    };
+    distinct(rows, |row| row.board.clone()).into_iter().map(figure).collect()
+}

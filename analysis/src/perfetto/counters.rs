@@ -1,0 +1,98 @@
+//! Power, bandwidth and clock frequencies as counter tracks.
+
+use std::collections::HashMap;
+
+use wattline_trace::rows::{CpuRow, PowerRow, TrafficRow};
+use wattline_trace::{BundleReader, Name};
+
+use super::schema::TrackEvent;
+use super::{Writer, has};
+use crate::batch::Fault;
+
+pub(super) fn write(bundle: &BundleReader, trace: &mut Writer<'_>, root: u64) -> Result<(), Fault> {
+    if has::<PowerRow>(bundle) {
+        power(bundle, trace, root)?;
+    }
+    if has::<TrafficRow>(bundle) {
+        traffic(bundle, trace, root)?;
+    }
+    if has::<CpuRow>(bundle) {
+        frequencies(bundle, trace, root)?;
+    }
+    Ok(())
+}
+
+/// A reading is a mean over the window that ended when it was taken: its step begins with that.
+fn power(bundle: &BundleReader, trace: &mut Writer<'_>, root: u64) -> Result<(), Fault> {
+    let mut tracks: HashMap<Name, u64> = HashMap::new();
+    for row in bundle.table::<PowerRow>()? {
+        let row = row?;
+        let track = match tracks.get(&row.rail) {
+            Some(track) => *track,
+            None => {
+                let track = trace.track(&format!("{} power", row.rail), Some(root), Some("W"))?;
+                tracks.insert(row.rail.clone(), track);
+                track
+            }
+        };
+        let begun = row.t_ns.saturating_sub(row.window_ns);
+        trace.event(begun, TrackEvent::counter(track, row.watts))?;
+    }
+    Ok(())
+}
+
+/// A port's tracks, and when and what it last counted.
+struct Port {
+    read: u64,
+    write: u64,
+    last: (u64, u64, u64),
+}
+
+/// Between two readings the mean rate holds: the step begins with the first of them.
+fn traffic(bundle: &BundleReader, trace: &mut Writer<'_>, root: u64) -> Result<(), Fault> {
+    let mut ports: HashMap<(Name, Name), Port> = HashMap::new();
+    for row in bundle.table::<TrafficRow>()? {
+        let row = row?;
+        let now = (row.t_ns, row.read_bytes, row.write_bytes);
+        let key = (row.source.clone(), row.port.clone());
+        let Some(port) = ports.get_mut(&key) else {
+            let mut track = |what: &str| {
+                let name = format!("{} {} {what}", row.source, row.port);
+                trace.track(&name, Some(root), Some("MB/s"))
+            };
+            let (read, write) = (track("read")?, track("write")?);
+            ports.insert(key, Port { read, write, last: now });
+            continue;
+        };
+        let (before, read, write) = std::mem::replace(&mut port.last, now);
+        let taken = row.t_ns.saturating_sub(before) as f64;
+        if taken > 0.0 {
+            // Bytes a nanosecond are 10⁹ bytes a second.
+            let rate = |now: u64, before: u64| 1e3 * now.saturating_sub(before) as f64 / taken;
+            trace.event(before, TrackEvent::counter(port.read, rate(row.read_bytes, read)))?;
+            trace.event(before, TrackEvent::counter(port.write, rate(row.write_bytes, write)))?;
+        }
+    }
+    Ok(())
+}
+
+/// Only where a frequency changes.
+fn frequencies(bundle: &BundleReader, trace: &mut Writer<'_>, root: u64) -> Result<(), Fault> {
+    let mut cpus: HashMap<u32, (u64, u32)> = HashMap::new();
+    for row in bundle.table::<CpuRow>()? {
+        let row = row?;
+        let Some(khz) = row.freq_khz else { continue };
+        let (track, before) = match cpus.get(&row.cpu) {
+            Some(&(track, before)) => (track, Some(before)),
+            None => {
+                let name = format!("cpu {} frequency", row.cpu);
+                (trace.track(&name, Some(root), Some("MHz"))?, None)
+            }
+        };
+        if before != Some(khz) {
+            cpus.insert(row.cpu, (track, khz));
+            trace.event(row.t_ns, TrackEvent::counter(track, 1e-3 * f64::from(khz)))?;
+        }
+    }
+    Ok(())
+}

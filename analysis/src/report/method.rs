@@ -1,0 +1,52 @@
+//! How the numbers came about, with formulas, for those who have to trust them.
+
+use maud::{Markup, html};
+
+/// The section's content.
+pub(super) fn markup() -> Markup {
+    html! {
+        dl {
+            dt { "Energy of an image" }
+            dd {
+                p.formula { "J/image = Σ over the component's rails of (∫ P dt − P" sub { "idle" } " · t) ÷ images" }
+                p { "A sensor's reading is its mean over the conversion window that ended at or shortly \
+                     before the reading; readings tile time, and are integrated as such. Idle power is the \
+                     mean of readings that lie wholly in the gaps between runs. A component's rails are its \
+                     own, that of the cluster that drives it, and the memory's; a rail inside another is \
+                     never added to it." }
+            }
+            dt { "Its 95 % interval" }
+            dd { p { "From sampling (power may change between readings and at the edges of a run), \
+                      quantisation of the sensor, the spread of idle power, and uncovered time; terms that \
+                      do not depend on each other add in squares. Where readings do not carry a number, \
+                      none is given, and the note says why." } }
+            dt { "Conservation" }
+            dd { p.formula { "attributed + idle + unattributed = ∫ P dt, for each rail" }
+                 p { "or none of the rail's joules is given." } }
+            dt { "Throughput" }
+            dd { p.formula { "images/s = images ÷ (end of the last − start of the first)" }
+                 p { "Of a co-execution: its gain is over the component that is fastest alone; of each \
+                      component its share of the images." } }
+            dt { "Operational intensity" }
+            dd {
+                p.formula { "OI" sub { "t" } " = flops ÷ (inputs + weights + outputs, each once)" }
+                p.formula { "OI" sub { "e" } " = flops ÷ bytes at the DRAM, above idle traffic" }
+                p { "Two flops a multiply-accumulate. Bytes at the DRAM are those of the counter that the \
+                     manifest names; where none sees all traffic, no OI" sub { "e" } " is given." }
+            }
+            dt { "Roof" }
+            dd {
+                p.formula { "attainable GOP/s = min(peak, OI · bandwidth)" }
+                p { "Left of the ridge point, peak ÷ bandwidth, a point is bandwidth-bound, right of it \
+                     compute-bound; the factor to the roof is how many times faster it could be there. \
+                     At OI" sub { "t" } " a point may lie above the slope, for caches spare it DRAM \
+                     traffic. At OI" sub { "e" } ", or above the peak, it cannot: a unit or a ceiling is \
+                     then wrong, and the point is ringed and named." }
+            }
+            dt { "Provenance" }
+            dd { p { "measured: a sensor or counter of the thing itself; scaled: measured for part of the \
+                      time; estimated: derived by a stated rule; replayed: from an earlier run; emulated: \
+                      made by a model, and of no chip. A number has the last of those that went into it." } }
+        }
+    }
+}
