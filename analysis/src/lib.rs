@@ -16,6 +16,7 @@
 
 mod agent_cost;
 mod bundle;
+mod checks;
 mod coexecution;
 mod conservation;
 mod error;
@@ -43,8 +44,9 @@ pub use error::AnalysisError;
 pub use files::write_summary;
 pub use refusal::Refusal;
 pub use results::{
-    AgentCost, Bound, ConservationRow, EnergyRow, ImageRow, LayerFitRow, LayerKindRow, LayerRow,
-    LayerTruth, RailRole, Split, SummaryRow, TruthColumns, Verdict,
+    AgentCost, Bound, Check, CheckOutcome, CheckRow, ConservationRow, EnergyRow, ImageRow,
+    LayerFitRow, LayerKindRow, LayerRow, LayerTruth, RailRole, Split, SummaryRow, TruthColumns,
+    Verdict,
 };
 
 /// What to analyse beyond the usual.
@@ -73,6 +75,8 @@ pub struct Analysis {
     pub layer_fits: Vec<LayerFitRow>,
     /// What recording cost, for each bundle that tells.
     pub agents: Vec<AgentCost>,
+    /// What must hold of each bundle, and whether it does.
+    pub checks: Vec<CheckRow>,
     /// What to know before trusting the numbers, each with its bundle.
     pub warnings: Vec<String>,
     /// The boards in words, in order of appearance; an emulated one says so.
