@@ -4,20 +4,20 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use wattline_analysis::{Format, Options, analyze};
 
 /// Options of `wattline analyze`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  wattline analyze out/trace --out out --check-truth\n  wattline analyze trace --out tables --layers\n  wattline analyze run1 run2 --out tables --format parquet\n\nThe numbers alone; `wattline report` writes figures and a page to read."
+    after_help = "Example:\n  wattline analyze out/trace --out out --check-truth\n  wattline analyze trace --out tables --layers --strict\n  wattline analyze run1 run2 --out tables --format parquet\n\nThe numbers alone; `wattline report` writes figures and a page to read."
 )]
 pub(crate) struct Args {
     /// Directories that `wattline run` wrote
     #[arg(value_name = "DIR", required = true)]
     bundles: Vec<PathBuf>,
-    /// Where to write summary.csv, energy.csv, conservation.csv, images.csv, layers.csv and
-    /// layer_kinds.csv
+    /// Where to write summary.csv, energy.csv, conservation.csv, images.csv, layers.csv,
+    /// layer_kinds.csv, layer_fits.csv and checks.csv
     #[arg(long, value_name = "OUT")]
     out: PathBuf,
     /// Write tables as csv, or as parquet beside it
@@ -26,7 +26,10 @@ pub(crate) struct Args {
     /// Hold the results against what the emulated board knows
     #[arg(long)]
     check_truth: bool,
-    /// Print the time of each layer and of each kind of layer too
+    /// Fail if a check fails: results are written and printed all the same
+    #[arg(long)]
+    strict: bool,
+    /// Print time, joules and intensities of each layer and of each kind of layer too
     #[arg(long)]
     layers: bool,
     /// Print the results as JSON instead of a table
@@ -54,5 +57,14 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         false => analysis.table(),
     };
     std::io::stdout().write_all(text.as_bytes())?;
+    let failed = analysis.failed_checks();
+    if args.strict && !failed.is_empty() {
+        bail!(
+            "--strict: {} of {} checks failed: {}",
+            failed.len(),
+            analysis.checks.len(),
+            failed.join(", ")
+        );
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -20,7 +20,7 @@ use crate::spans::{Part, Run, Spans, seconds};
 use crate::timeline::Timeline;
 use crate::traffic::Traffic;
 use crate::truth::Truth;
-use crate::{Analysis, Options, summary};
+use crate::{Analysis, Options, checks, summary};
 
 /// Analyses one bundle.
 ///
@@ -43,12 +43,26 @@ pub(crate) fn analyze_bundle(
     let prefix = |warning: String| format!("{}: {warning}", recording.name);
     analysis.warnings.extend(warnings.into_iter().map(prefix));
     add_board(bundle.manifest(), &mut analysis.boards);
+    let known = [
+        analysis.summary.len(),
+        analysis.energy.len(),
+        analysis.layers.len(),
+        analysis.layer_fits.len(),
+    ];
     analysis.summary.extend(summary::rows(&recording));
     for index in recording.spans.in_order() {
         analysis.energy.extend(energy_rows(&recording, index));
         analysis.images.extend(image_rows(&recording.name, &recording.spans.runs[index]));
     }
     layers::add_rows(&recording, analysis);
+    let [summary, energy, layers, fits] = known;
+    let results = checks::Results {
+        summary: &analysis.summary[summary..],
+        energy: &analysis.energy[energy..],
+        layers: &analysis.layers[layers..],
+        fits: &analysis.layer_fits[fits..],
+    };
+    analysis.checks.extend(checks::rows(&recording, &results));
     analysis.conservation.extend(recording.balances);
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::batch::Batch;
 use crate::results::{
-    ConservationRow, EnergyRow, ImageRow, LayerFitRow, LayerKindRow, LayerRow, SummaryRow,
+    CheckRow, ConservationRow, EnergyRow, ImageRow, LayerFitRow, LayerKindRow, LayerRow, SummaryRow,
 };
 use crate::{Analysis, AnalysisError};
 
@@ -125,6 +125,7 @@ const LAYER_KINDS: [&str; 12] = [
     "joules_per_image_ci95",
     "provenance",
 ];
+const CHECKS: [&str; 5] = ["bundle", "check", "subject", "outcome", "detail"];
 const LAYER_FITS: [&str; 12] = [
     "bundle",
     "run",
@@ -152,7 +153,7 @@ pub enum Format {
 
 impl Analysis {
     /// Writes `summary.csv`, `energy.csv`, `conservation.csv`, `images.csv`, `layers.csv`,
-    /// `layer_kinds.csv` and `layer_fits.csv` into `out`, which is created where it is missing. A cell is empty where its
+    /// `layer_kinds.csv`, `layer_fits.csv` and `checks.csv` into `out`, which is created where it is missing. A cell is empty where its
     /// number was refused.
     ///
     /// # Errors
@@ -178,6 +179,7 @@ impl Analysis {
         add_layers(&mut batch, &self.layers, self.check_truth)?;
         batch.add::<&LayerKindRow>("layer_kinds.csv", &LAYER_KINDS, self.layer_kinds.iter())?;
         batch.add::<&LayerFitRow>("layer_fits.csv", &LAYER_FITS, self.layer_fits.iter())?;
+        batch.add::<&CheckRow>("checks.csv", &CHECKS, self.checks.iter())?;
         batch.put_in_place()
     }
 }
@@ -258,7 +260,7 @@ mod tests {
     use wattline_trace::Provenance;
 
     use super::*;
-    use crate::results::{RailRole, Verdict};
+    use crate::results::{Check, CheckOutcome, RailRole, Verdict};
 
     /// The header that the csv crate takes from a row's field names.
     fn derived(row: impl Serialize) -> String {
@@ -373,6 +375,14 @@ mod tests {
             note: String::new(),
         };
         assert_eq!(derived(fit), LAYER_FITS.join(","));
+        let check = CheckRow {
+            bundle: "b".into(),
+            check: Check::Complete,
+            subject: "s".into(),
+            outcome: CheckOutcome::Pass,
+            detail: String::new(),
+        };
+        assert_eq!(derived(check), CHECKS.join(","));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The results for people: one aligned table, what to know about it, and what it cost.
 
+mod checks;
 mod layers;
 
 use std::ops::Range;
@@ -50,6 +51,9 @@ impl Analysis {
     /// No colours, no terminal queries.
     pub fn table(&self) -> String {
         let mut text = format!("{}\n\n{}\n", self.title(), self.body());
+        if !self.checks.is_empty() {
+            text.push_str(&format!("\n{}\n", self.check_table()));
+        }
         section(&mut text, "Notes", self.notes());
         section(&mut text, "Warnings", self.warnings.clone());
         text.push('\n');

@@ -17,6 +17,7 @@
 mod agent_cost;
 mod batch;
 mod bundle;
+mod checks;
 mod coexecution;
 mod conservation;
 mod error;
@@ -53,8 +54,9 @@ pub use quantisation::QuantisationRow;
 pub use refusal::Refusal;
 pub use report::Report;
 pub use results::{
-    AgentCost, Bound, ConservationRow, EnergyRow, ImageRow, LayerFitRow, LayerKindRow, LayerRow,
-    LayerTruth, RailRole, Split, SummaryRow, TruthColumns, Verdict,
+    AgentCost, Bound, Check, CheckOutcome, CheckRow, ConservationRow, EnergyRow, ImageRow,
+    LayerFitRow, LayerKindRow, LayerRow, LayerTruth, RailRole, Split, SummaryRow, TruthColumns,
+    Verdict,
 };
 pub use roofline::RooflineRow;
 pub use study::{Statement, Study, StudyRow};
@@ -85,6 +87,8 @@ pub struct Analysis {
     pub layer_fits: Vec<LayerFitRow>,
     /// What recording cost, for each bundle that tells.
     pub agents: Vec<AgentCost>,
+    /// What must hold of each bundle, and whether it does.
+    pub checks: Vec<CheckRow>,
     /// What to know before trusting the numbers, each with its bundle.
     pub warnings: Vec<String>,
     /// The boards in words, in order of appearance; an emulated one says so.

@@ -25,6 +25,7 @@
 
 pub(crate) mod energy;
 pub(crate) mod idle;
+mod lag;
 pub(crate) mod moments;
 pub(crate) mod rail;
 pub(crate) mod reader;

@@ -1,6 +1,8 @@
 //! All that was read of one bundle: which block, which rails and which provenance a run has.
 
-use wattline_trace::{BundleReader, ComponentRecord, Manifest, Name, Provenance, StandInRecord};
+use wattline_trace::{
+    BundleReader, ClockKind, ComponentRecord, Manifest, Name, Provenance, StandInRecord,
+};
 
 use crate::coexecution::frames::Frames;
 use crate::coexecution::{check, regression, share_out, solo_run};
@@ -10,6 +12,7 @@ use crate::layers::times::Times;
 use crate::layers::watch::Watch;
 use crate::power::energy::{RailEnergy, measure};
 use crate::power::rail::Rail;
+use crate::power::variance::CLOCK_RATE;
 use crate::refusal::Refusal;
 use crate::results::{ConservationRow, RailRole, Split};
 use crate::spans::{Coexecution, Part, Run, Spans};
@@ -98,10 +101,14 @@ impl Recording<'_> {
     /// Energies of all runs on all rails, and with them the balances; where a balance is broken,
     /// the rail's energies are taken back.
     pub(crate) fn measure(&mut self) {
+        let clock_rate = match self.manifest.clock.kind {
+            ClockKind::Wall => CLOCK_RATE,
+            ClockKind::Virtual => 0.0,
+        };
         let energies: Vec<Vec<_>> = (0..self.spans.runs.len())
             .map(|run| match self.block(run) {
                 Ok((index, block)) => {
-                    self.rails.iter().map(|rail| measure(rail, index, block)).collect()
+                    self.rails.iter().map(|rail| measure(rail, index, block, clock_rate)).collect()
                 }
                 Err(refusal) => vec![Err(refusal); self.rails.len()],
             })

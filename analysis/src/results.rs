@@ -1,11 +1,13 @@
 //! What comes out: the rows of each result file.
 
+mod checks;
 mod layers;
 
 use serde::{Serialize, Serializer};
 use wattline_trace::{Name, Provenance};
 
 use crate::refusal::Refusal;
+pub use checks::{Check, CheckOutcome, CheckRow};
 pub use layers::{Bound, LayerFitRow, LayerKindRow, LayerRow, LayerTruth};
 
 /// One network on one component, alone or as a part of a co-execution, or on `all` of them at

@@ -355,7 +355,7 @@ fn several_bundles_at_once() {
     let kinds = fs::read_to_string(out.join("layer_kinds.csv")).unwrap();
     assert_eq!(kinds.lines().count(), 9);
     assert_eq!(kinds.matches(",unknown,").count(), 4, "{kinds}");
-    assert_eq!(fs::read_dir(&out).unwrap().count(), 7, "nothing half written is left");
+    assert_eq!(fs::read_dir(&out).unwrap().count(), 8, "nothing half written is left");
     directories.push(directories[0].clone());
     let twice = analyze(&directories, &Options::default()).unwrap_err();
     assert!(matches!(twice, AnalysisError::NamedTwice { .. }));

@@ -94,6 +94,7 @@ fn earlier_results_survive_a_failed_analysis() {
     place.wattline("analyze trace --out results").refused(&["power.csv:100: column 4 (amps)"]);
     assert_eq!(results.bytes("summary.csv"), before);
     let files = [
+        "checks.csv",
         "conservation.csv",
         "energy.csv",
         "images.csv",

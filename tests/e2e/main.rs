@@ -23,6 +23,7 @@ mod host;
 mod images;
 mod interruption;
 mod kernel;
+mod layers;
 mod networks;
 mod npu;
 mod out_directory;

@@ -11,6 +11,9 @@ use crate::roofline::first_run;
 /// Of more layers than this the rest stands in one bar.
 const MOST_BARS: usize = 24;
 
+/// A value, and half of its 95 % interval where it has one.
+type Value = (f64, Option<f64>);
+
 /// What a figure shows of layers.
 #[derive(Clone, Copy)]
 struct Shown {
@@ -18,8 +21,8 @@ struct Shown {
     title: &'static str,
     file: &'static str,
     unit: &'static str,
-    /// Its value of a layer in that unit, if it is known, and half of its 95 % interval.
-    of: fn(&LayerRow) -> Option<(f64, Option<f64>)>,
+    /// A layer's in that unit, if it is known.
+    of: fn(&LayerRow) -> Option<Value>,
 }
 
 const TIME: Shown = Shown {
@@ -62,10 +65,7 @@ pub(super) fn figures(analysis: &Analysis, material: &Material) -> Vec<Figure> {
     alone.flat_map(|row| [TIME, ENERGY].map(|shown| figure(row, shown))).flatten().collect()
 }
 
-/// A layer, its value, and half of the value's interval.
-type Valued<'a> = (&'a LayerRow, (f64, Option<f64>));
-
-fn bars(mut layers: Vec<Valued<'_>>) -> Vec<Bar> {
+fn bars(mut layers: Vec<(&LayerRow, Value)>) -> Vec<Bar> {
     let all: f64 = layers.iter().map(|(_, (value, _))| value).sum();
     layers.sort_by(|(_, (a, _)), (_, (b, _))| b.total_cmp(a));
     let rest = layers.split_off(layers.len().min(MOST_BARS));

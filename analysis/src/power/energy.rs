@@ -2,11 +2,14 @@
 
 use super::idle::Idle;
 use super::rail::{FEWEST_IDLE, Rail, Region};
-use super::variance::{Variance, quantisation_bias, watts_step};
+use super::variance::{Variance, quantisation_bias};
 use crate::refusal::Refusal;
 use crate::spans::seconds;
 use crate::timeline::Block;
 
+/// What noise does not average out of a voltage: drivers round halves up, and an INA's register holds
+/// quarters of what ina2xx shows. The same of a current falls out with idle power.
+const ROUNDING: f64 = 1.0 / 8.0;
 /// Fewest readings in a run.
 const FEWEST_READINGS: u64 = 10;
 /// Shortest run, in conversion windows.
@@ -29,11 +32,17 @@ pub(crate) struct RailEnergy {
     pub(crate) variance: Variance,
 }
 
-/// Measures block `index`, which holds one whole run, on a rail.
+/// Measures block `index`, which holds one whole run, on a rail. The clock may be wrong by
+/// `clock_rate`.
 ///
 /// # Errors
 /// A refusal, where the readings do not carry a number.
-pub(crate) fn measure(rail: &Rail, index: usize, block: &Block) -> Result<RailEnergy, Refusal> {
+pub(crate) fn measure(
+    rail: &Rail,
+    index: usize,
+    block: &Block,
+    clock_rate: f64,
+) -> Result<RailEnergy, Refusal> {
     let region = &rail.regions[2 * index + 1];
     check_readings(rail, region, block)?;
     let idle = rail.idle().ok_or_else(|| Refusal::NoIdle {
@@ -52,7 +61,8 @@ pub(crate) fn measure(rail: &Rail, index: usize, block: &Block) -> Result<RailEn
         + edges(rail, index, region, &idle)
         + quantisation(rail, region, &idle, run_seconds);
     let active_watts = active_joules / run_seconds;
-    let variance = Variance::new(sampled, idle.freedom, other, active_joules, active_watts);
+    let clock_error = active_joules.abs() * clock_rate / 3f64.sqrt();
+    let variance = Variance::new(sampled, idle.freedom, other, clock_error, active_watts);
     if !(active_joules.is_finite() && variance.half_width().is_finite()) {
         return Err(Refusal::NotFinite { rail: rail.record.name.clone() });
     }
@@ -120,10 +130,9 @@ fn run_noise(region: &Region, idle: &Idle) -> f64 {
     if proportional.is_nan() { idle.noise } else { seen.min(proportional).max(idle.noise) }
 }
 
-/// The lag's term; steps that are only noise are taken out.
+/// The lag's term; what only noise would give is taken out.
 fn lag(rail: &Rail, region: &Region, noise: f64) -> f64 {
-    let steps = (region.step_squares - 2.0 * noise * region.steps as f64).max(0.0);
-    rail.poll_seconds().powi(2) / 12.0 * steps
+    rail.lag_seconds().powi(2) / 12.0 * region.lag.squares(noise)
 }
 
 /// The term of edges that idle time does not flank.
@@ -154,10 +163,13 @@ pub(crate) struct Quantisation {
 
 /// The bias that readings at idle share, and those in a run.
 pub(crate) fn quantisation_watts(rail: &Rail, region: &Region, idle: &Idle) -> Quantisation {
-    let step = |volts, amps| watts_step(volts, amps, rail.record.volts_step, rail.record.amps_step);
-    let at_idle = quantisation_bias(step(idle.volts, idle.amps), idle.noise);
-    let in_run =
-        quantisation_bias(step(region.inside_volts.mean, region.inside_amps.mean), idle.noise);
+    let record = &rail.record;
+    let by_amps = quantisation_bias(record.amps_step, idle.amps_noise);
+    let by_volts = quantisation_bias(record.volts_step, idle.volts_noise)
+        + (ROUNDING * record.volts_step).powi(2);
+    let watts = |volts: f64, amps: f64| volts * volts * by_amps + amps * amps * by_volts;
+    let at_idle = watts(idle.volts, idle.amps);
+    let in_run = watts(region.inside_volts.mean, region.inside_amps.mean);
     Quantisation { at_idle, in_run }
 }
 
@@ -174,6 +186,8 @@ mod tests {
             freedom: 10.0,
             volts: 5.0,
             amps: 0.1,
+            volts_noise: 0.0,
+            amps_noise: 0.0,
         }
     }
 

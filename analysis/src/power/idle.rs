@@ -35,6 +35,8 @@ pub(crate) struct IdleReadings {
 #[derive(Debug, Clone, Default)]
 struct GapReadings {
     readings: Moments,
+    volts: Moments,
+    amps: Moments,
     batches: Moments,
     batch: Moments,
 }
@@ -56,6 +58,10 @@ pub(crate) struct Idle {
     pub(crate) volts: f64,
     /// Mean current, in amperes.
     pub(crate) amps: f64,
+    /// Variance of a single voltage, in V², as far as it is known.
+    pub(crate) volts_noise: f64,
+    /// Variance of a single current, in A².
+    pub(crate) amps_noise: f64,
 }
 
 impl IdleReadings {
@@ -64,6 +70,8 @@ impl IdleReadings {
             self.gaps.resize_with(gap + 1, GapReadings::default);
         }
         self.gaps[gap].add(watts);
+        self.gaps[gap].volts.add(volts);
+        self.gaps[gap].amps.add(amps);
         self.volts.add(volts);
         self.amps.add(amps);
     }
@@ -92,6 +100,8 @@ impl IdleReadings {
             freedom: count - 1.0,
             volts: self.volts.mean,
             amps: self.amps.mean,
+            volts_noise: 0.0,
+            amps_noise: 0.0,
         };
         let within_freedom = total - gaps.len() as u64;
         if within_freedom < FEWEST_WITHIN {
@@ -103,6 +113,8 @@ impl IdleReadings {
         let squares = sum(&|g| (g.readings.count as f64).powi(2)) / count;
         let drift = drift(between, sum_variance, gaps.len(), count, squares);
         Some(Idle {
+            volts_noise: sum(&|g| g.volts.squares) / within_freedom as f64,
+            amps_noise: sum(&|g| g.amps.squares) / within_freedom as f64,
             noise,
             correlation,
             mean_variance: sum_variance / count + drift * (1.0 + squares / count),

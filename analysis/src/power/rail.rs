@@ -4,6 +4,7 @@ use wattline_trace::RailRecord;
 use wattline_trace::rows::PowerRow;
 
 use super::idle::{Idle, IdleReadings};
+use super::lag::{LagSums, lag_phase};
 use super::moments::Moments;
 use super::tiles::{Piece, tile};
 use crate::layers::Sight;
@@ -33,10 +34,9 @@ pub(crate) struct Region {
     pub(crate) longest_hole_seconds: f64,
     /// Sum of squared tiles, in s².
     pub(crate) tile_squares: f64,
-    /// Sum of squared steps from reading to reading, in W².
-    pub(crate) step_squares: f64,
-    pub(crate) steps: u64,
-    /// The same for readings whose windows lie wholly in the work.
+    /// Steps from reading to reading, and how the lags at them hang together.
+    pub(crate) lag: LagSums,
+    /// Sum of squared steps, in W², between readings whose windows lie wholly in the work.
     pub(crate) inner_step_squares: f64,
     pub(crate) inner_steps: u64,
     /// Power of all readings that touch the region.
@@ -153,8 +153,9 @@ impl Rail {
 
     fn count(&mut self, row: &PowerRow, before: Option<(u64, f64)>, touched: (usize, usize)) {
         let reach = row.window_ns.saturating_add(self.poll_ns);
+        let phase = lag_phase(row, self.first.map_or(row.t_ns, |(first, _)| first), self.poll_ns);
         for region in &mut self.regions[touched.0..=touched.1] {
-            region.count(row, before, reach);
+            region.count(row, before, reach, phase);
         }
         let Some((_, watts_before)) = before else { return };
         // The neighbours of a tile that straddles an edge tell how high the step there is.
@@ -197,6 +198,12 @@ impl Rail {
         Sight { window, lag: poll.min(window) }
     }
 
+    /// The longest lag: a polling period, or a window where that is shorter, since the last
+    /// conversion ended no longer ago.
+    pub(crate) fn lag_seconds(&self) -> f64 {
+        self.poll_seconds().min(self.record.window_ns as f64 * 1e-9)
+    }
+
     /// The polling period that sets the lag, in seconds: what the agent says, or what the jitter
     /// of the readings shows where that is more. Two uniform lags give the time between readings
     /// a variance of `2 p²/12`.
@@ -224,7 +231,7 @@ impl Region {
         }
     }
 
-    fn count(&mut self, row: &PowerRow, before: Option<(u64, f64)>, reach: u64) {
+    fn count(&mut self, row: &PowerRow, before: Option<(u64, f64)>, reach: u64, phase: f64) {
         self.touch(row.watts);
         self.watts.add(row.watts);
         let during = |t: u64| self.work.is_some_and(|(start, end)| start < t && t <= end);
@@ -234,11 +241,10 @@ impl Region {
             self.inside_amps.add(row.amps);
         }
         let Some((t_before, watts_before)) = before else { return };
-        let square = (row.watts - watts_before).powi(2);
-        self.step_squares += square;
-        self.steps += 1;
+        let step = row.watts - watts_before;
+        self.lag.add(step, phase);
         if during(row.t_ns) && during(t_before.saturating_sub(reach)) {
-            self.inner_step_squares += square;
+            self.inner_step_squares += step * step;
             self.inner_steps += 1;
         }
     }

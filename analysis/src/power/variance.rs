@@ -7,12 +7,12 @@
 //! |---|---|---|
 //! | noise | `τ σ_run² Σ Δ_k²` | each reading errs by `σ_run`; its tile by `σ_run Δ_k` |
 //! | idle | `T² Var(P_i)` | the idle mean is subtracted `T` times |
-//! | lag | `(p²/12) Σ (P_k − P_{k−1})²` | `Σ P_k (Δ_k − w) = Σ (P_k − P_{k+1}) l_k`, by parts, with `l_k` uniform in `[0, p]` |
+//! | lag | `(p²/12) Σ_jk d_j d_k ρ_jk` | `Σ P_k (Δ_k − w) = Σ d_k l_k`, by parts, with `d_k = P_k − P_{k+1}` and lags `l_k` uniform in `[0, p]` that follow one another: see `lag` |
 //! | holes | `s² Σ h²` | a hole of `h` seconds holds any power the readings around it held (spread `s`) |
 //! | edges | `D² (w²/48 + p²/3)` each | an unflanked edge: proportional splitting errs by up to `D w/4` (uniform), the unknown lag shifts it by up to `p`; `D` is the largest step of power |
-//! | quantisation | `(T² a_i² q_i² + R² a_r² q_r²)/12` | see below |
+//! | quantisation | `T² b_i + R² b_r` | see below |
 //! | stamps | `2 A² (50 µs)²` | a reading and a span are stamped to 50 µs; `A` is mean active power |
-//! | clock | `E² (500 ppm)²/3` | the kernel slews `CLOCK_MONOTONIC` by up to 500 ppm (adjtimex) |
+//! | clock | `E² (500 ppm)²/3` | the kernel slews `CLOCK_MONOTONIC` by up to 500 ppm (adjtimex); a virtual clock is exact |
 //!
 //! **Noise under load** is not seen directly: readings of a run differ because the load does.
 //! `σ_run²` is the mean square of successive differences inside the run, halved (which contains
@@ -21,9 +21,11 @@
 //!
 //! **Quantisation** of noisy readings averages out and is already in `σ²`. Without noise it is a
 //! bias that every reading shares: uniform within a step `q`, `q²/12`. Gaussian noise `s` (the
-//! variance beyond quantisation's own) dithers that bias down by `a = exp(−2π² s²/q²)`. The step of
-//! watts = volts · amps is `q² = (V·amps_step)² + (I·volts_step)²`, at idle (`q_i`) and in the run
-//! of `R` seconds (`q_r`).
+//! variance beyond quantisation's own) dithers that bias down by `a = exp(−2π² s²/q²)`. Volts and
+//! amps are what is quantised, each with a noise of its own, which idle readings show and a load
+//! leaves as it is: watts = volts · amps have `b = V² a_I² q_I²/12 + I² a_V² q_V²/12`, at idle
+//! (`b_i`) and in the run of `R` seconds (`b_r`). Of the voltage an eighth of a step is added to the
+//! bias, which rounding halves up leaves however noisy readings are.
 //!
 //! Gain errors of the sensor (its shunt's tolerance) are outside this interval: no reading tells
 //! of them.
@@ -36,7 +38,7 @@ use super::student;
 /// How far a time stamp may lie from the instant it stands for, in seconds.
 const STAMP_S: f64 = 50e-6;
 /// The fastest the kernel slews the monotonic clock.
-const CLOCK_RATE: f64 = 500e-6;
+pub(crate) const CLOCK_RATE: f64 = 500e-6;
 
 /// Variances in J²; those of several rails add, save for the clock's, which all rails share.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -52,14 +54,20 @@ pub(crate) struct Variance {
 }
 
 impl Variance {
-    /// A variance whose `sampled` part has `freedom` degrees of freedom, of an energy of `joules`
-    /// at a mean power of `watts`.
-    pub(crate) fn new(sampled: f64, freedom: f64, other: f64, joules: f64, watts: f64) -> Self {
+    /// A variance whose `sampled` part has `freedom` degrees of freedom, of an energy that was drawn
+    /// at a mean power of `watts` and that a wrong clock puts off by `clock_error` joules.
+    pub(crate) fn new(
+        sampled: f64,
+        freedom: f64,
+        other: f64,
+        clock_error: f64,
+        watts: f64,
+    ) -> Self {
         Variance {
             sampled,
             sampled_freedom: sampled * sampled / freedom,
             other: other + 2.0 * (watts * STAMP_S).powi(2),
-            clock_error: joules.abs() * CLOCK_RATE / 3f64.sqrt(),
+            clock_error,
         }
     }
 
@@ -95,7 +103,7 @@ impl AddAssign for Variance {
     }
 }
 
-/// Variance of the quantisation bias that readings share, in W²: `a² q²/12`.
+/// Variance of the quantisation bias that readings share, in the step's unit squared: `a² q²/12`.
 pub(crate) fn quantisation_bias(step: f64, noise: f64) -> f64 {
     let uniform = step * step / 12.0;
     if uniform == 0.0 {
@@ -104,11 +112,6 @@ pub(crate) fn quantisation_bias(step: f64, noise: f64) -> f64 {
     let dither = (noise - uniform).max(0.0) / (step * step);
     let attenuation = (-2.0 * PI * PI * dither).exp();
     uniform * attenuation * attenuation
-}
-
-/// The step of watts computed as volts · amps.
-pub(crate) fn watts_step(volts: f64, amps: f64, volts_step: f64, amps_step: f64) -> f64 {
-    (volts * amps_step).hypot(amps * volts_step)
 }
 
 #[cfg(test)]
@@ -125,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_share_has_its_share_of_the_interval() {
-        let whole = Variance::new(1.0, 7.0, 2.0, 100.0, 3.0);
+        let whole = Variance::new(1.0, 7.0, 2.0, 0.03, 3.0);
         assert!((whole.scaled(0.25).half_width() - 0.25 * whole.half_width()).abs() < 1e-12);
     }
 
@@ -134,9 +137,9 @@ mod tests {
         let mut two = Variance::new(0.0, 1.0, 4.0, 0.0, 0.0);
         two += Variance::new(0.0, 1.0, 5.0, 0.0, 0.0);
         assert!((two.half_width() - 3.0 * 1.96).abs() < 1e-9);
-        let mut clock = Variance::new(0.0, 1.0, 0.0, 100.0, 0.0);
-        clock += Variance::new(0.0, 1.0, 0.0, 300.0, 0.0);
-        let expected = 1.96 * 400.0 * 500e-6 / 3f64.sqrt();
+        let mut clock = Variance::new(0.0, 1.0, 0.0, 1.0, 0.0);
+        clock += Variance::new(0.0, 1.0, 0.0, 3.0, 0.0);
+        let expected = 1.96 * 4.0;
         assert!((clock.half_width() - expected).abs() < 1e-9);
     }
 

@@ -2,9 +2,10 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::checks::{self, Outcome};
+use super::checks;
 use super::{Report, method, sections};
 use crate::AnalysisError;
+use crate::CheckOutcome as Outcome;
 use crate::figures::{Figure, NARROW, Subject, WIDE};
 use wattline_trace::Provenance;
 

@@ -104,6 +104,12 @@ impl Ina231 {
         self.reading(watts)
     }
 
+    /// What it shows of a rail that has drawn `watts` for longer than a conversion: a board that is
+    /// looked at has been on before.
+    pub fn at_rest(&mut self, watts: f64) -> Reading {
+        self.reading(watts)
+    }
+
     fn conversion_ns(&self) -> u64 {
         ((CONVERSION_NS * u64::from(self.average)) as f64 * self.clock_ratio).round() as u64
     }

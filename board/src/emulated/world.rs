@@ -52,9 +52,10 @@ impl EmulatedWorld {
         let sensor = |(rail, description): (usize, &crate::description::Rail)| {
             let mut random = ChaCha12Rng::seed_from_u64(seed);
             random.set_stream(rail as u64 + 1);
-            let chip = Ina231::new(description, &board.noise, random, now_ns);
+            let mut chip = Ina231::new(description, &board.noise, random, now_ns);
             let interval_ms = chip.update_interval_ms();
-            let files = Hwmon::create(&roots.sysfs, rail, description, interval_ms, clock)?;
+            let mut files = Hwmon::create(&roots.sysfs, rail, description, interval_ms, clock)?;
+            files.show(chip.at_rest(description.idle_power.watts()));
             Ok(Sensor { rail, chip, files })
         };
         let counter = |counter| CounterPlayer::create(counter, board, &roots.registers);
