@@ -15,6 +15,14 @@ int count_switch(__u64 *ctx)
 	return 0;
 }
 
+/* As whoever measures time must. */
+SEC("tp_btf/sched_switch")
+int time_switch(__u64 *ctx)
+{
+	count += bpf_ktime_get_ns();
+	return 0;
+}
+
 SEC("usdt")
 int count_hit(struct pt_regs *ctx)
 {

@@ -20,9 +20,9 @@ pub(crate) struct Baseline {
 }
 
 impl Baseline {
-    /// Counts switches of the scheduler.
-    pub(crate) fn at_switches() -> Result<Self, Box<dyn Error>> {
-        let object = load("count_switch")?;
+    /// Counts switches of the scheduler, or also looks at the clock, as whoever accounts time must.
+    pub(crate) fn at_switches(reads_clock: bool) -> Result<Self, Box<dyn Error>> {
+        let object = load(if reads_clock { "time_switch" } else { "count_switch" })?;
         let program = object.progs_mut().find(|program| program.autoload());
         let link = program.ok_or("it has that program")?.attach()?;
         Ok(Baseline { _link: link, object })
