@@ -230,7 +230,7 @@ fn record(args: &Args) -> Result<ExitCode> {
         recorder.note(EventKind::Interrupted, "user", "ended by Ctrl-C or SIGTERM");
     }
     let failure = match (&watched, &account, recorder.failure()) {
-        (Err(error), ..) => Some(failure::told(&error)),
+        (Err(error), ..) => Some(failure::told(error)),
         (_, Err(error), _) | (_, _, Some(error)) => Some(error.to_string()),
         _ => None,
     };
