@@ -3,6 +3,7 @@
 mod analyze;
 mod board;
 mod coexecution;
+mod failure;
 mod network;
 mod probe;
 mod progress;
@@ -86,7 +87,7 @@ fn main() -> ExitCode {
         if is_broken_pipe(&error) {
             return ExitCode::SUCCESS;
         }
-        eprintln!("wattline: {error:#}");
+        eprintln!("wattline: {}", failure::told(&error));
         ExitCode::FAILURE
     })
 }

@@ -24,6 +24,7 @@ use wattline_ebpf::{EbpfError, MarkSettings, Marks, Scope, Target as Accounted};
 use wattline_trace::rows::EventKind;
 use wattline_trace::{BundleWriter, ComponentRecord, Name, Outcome, Provenance};
 
+use crate::failure;
 use crate::recording::{
     self, EXIT_INTERRUPTED, adopt_only_rail, give_up_root, tell_missing, watch,
 };
@@ -124,7 +125,7 @@ enum End {
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     record(args).or_else(|error| match unstarted(&error) {
         Some(status) => {
-            eprintln!("wattline: {error:#}");
+            eprintln!("wattline: {}", failure::told(&error));
             Ok(ExitCode::from(status))
         }
         None => Err(error),
@@ -231,7 +232,7 @@ fn record(args: &Args) -> Result<ExitCode> {
         recorder.note(EventKind::Interrupted, "user", "ended by Ctrl-C or SIGTERM");
     }
     let failure = match (&watched, &account, recorder.failure()) {
-        (Err(error), ..) => Some(format!("{error:#}")),
+        (Err(error), ..) => Some(failure::told(error)),
         (_, Err(error), _) | (_, _, Some(error)) => Some(error.to_string()),
         _ => None,
     };

@@ -182,7 +182,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         recorder.note(EventKind::Interrupted, "user", "ended by Ctrl-C or SIGTERM");
     }
     let failure = match (&ended, recorder.failure()) {
-        (Err(error), _) => Some(format!("{error:#}")),
+        (Err(error), _) => Some(crate::failure::told(error)),
         (_, Some(error)) => Some(error.to_string()),
         _ => None,
     };

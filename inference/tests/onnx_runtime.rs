@@ -6,6 +6,10 @@
 
 #[path = "../engines/mod.rs"]
 mod engines;
+#[path = "onnx_runtime/protobuf.rs"]
+mod protobuf;
+#[path = "onnx_runtime/qdq.rs"]
+mod qdq;
 #[path = "onnx_runtime/quantised.rs"]
 mod quantised;
 

@@ -181,7 +181,9 @@ fn directory(
                 names.push(name);
             }
             Err(error @ input::ImageError::Channels(_)) => bail!("--images: a photograph {error}"),
-            Err(error) => skipped.push(format!("left out {name}: it {error}")),
+            Err(error) => {
+                skipped.push(format!("left out {name}: it {error}").trim_end().to_owned())
+            }
         }
         bar.inc(1);
     }

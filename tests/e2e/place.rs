@@ -111,6 +111,12 @@ impl Answer {
         answer.says(parts);
         assert!(answer.stderr.contains("wattline: "), "{}\n{}", answer.line, answer.stderr);
         assert!(answer.stderr.lines().count() < 15, "{}\n{}", answer.line, answer.stderr);
+        // A message may hold its cause, and then the cause is not said again.
+        for line in answer.stderr.lines() {
+            let said: Vec<_> = line.split(": ").filter(|part| part.len() > 15).collect();
+            let again = said.iter().enumerate().find(|(index, part)| said[..*index].contains(part));
+            assert!(again.is_none(), "{}\nsaid twice: {again:?} in {line}", answer.line);
+        }
     }
 
     /// Standard error holds each of `parts`.

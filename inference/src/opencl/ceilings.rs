@@ -3,6 +3,8 @@
 //! Times are the device's own: of several commands one after another, from the start of the first
 //! to the end of the last. What starting a command takes is in between, and counts.
 
+use std::iter;
+
 use super::arguments::Argument;
 use super::clock::device_times;
 use super::device::{Device, DeviceKind};
@@ -10,7 +12,7 @@ use super::error::OpenClError;
 use super::program::Kernels;
 use super::queue::{Command, Queue, Range};
 use crate::cost::ElementType;
-use crate::roofline::{Bandwidth, Kernel, Measured, Repeats};
+use crate::roofline::{Bandwidth, Kernel, Measured, Repeats, STRETCHES};
 
 /// Work items of a group on a GPU. See `site.rs`.
 const GROUP: usize = 64;
@@ -23,7 +25,7 @@ const ITEMS_PER_CPU_CORE: usize = 4;
 
 /// Commands that are queued before the first is waited for: one after another without a gap, and
 /// no driver's queue fills.
-const QUEUED: u64 = 256;
+const QUEUED: usize = 256;
 
 /// A kernel of chains: which vectors, and how many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,8 +91,8 @@ pub fn peak(
     for chains in CHAINS {
         // A device may lack the registers for some.
         let tried = command(chains).and_then(|command| {
-            bench.seconds(&command, 1)?;
-            Ok((bench.seconds(&command, 2)? / 2.0, command))
+            bench.seconds([&command])?;
+            Ok((bench.seconds([&command; 2])? / 2.0, command))
         });
         match tried {
             Ok((seconds, command)) => {
@@ -103,7 +105,8 @@ pub fn peak(
         }
     }
     let Some((_, chains, command)) = best else { return refusal.map_or(Ok(None), Err) };
-    let seconds = repeats.seconds_per_pass(step, |passes| bench.seconds(&command, passes))?;
+    let round = |passes| bench.seconds(iter::repeat_n(&command, passes as usize));
+    let seconds = repeats.seconds_per_pass(step, round)?;
     let flops = chains.flops_per_pass(items, turns);
     let measured = Measured::of(seconds.iter().map(|seconds| flops / seconds).collect());
     Ok(measured.map(|measured| (measured, chains)))
@@ -127,31 +130,36 @@ pub fn bandwidth(
         true => device.compute_units * ITEMS_PER_CPU_CORE,
         false => device.compute_units * ITEMS_PER_GPU_CORE,
     };
-    // Pairs of pieces, as the kernel that reads takes.
-    let each = (array_bytes as usize).div_ceil(items * piece).next_multiple_of(2).max(2);
-    let bytes = each * items * piece;
+    // Pairs of pieces, as the kernel that reads takes, in each stretch.
+    let each = (array_bytes as usize).div_ceil(items * piece * STRETCHES).next_multiple_of(2);
+    let stretch_bytes = each * items * piece;
+    let bytes = stretch_bytes * STRETCHES;
     let [one, other] = [bench.queue.memory(bytes)?, bench.queue.memory(bytes)?];
     let sink = bench.queue.memory(items * piece)?;
     let (apart, between) = if bench.is_cpu() { (each, 1) } else { (1, items) };
-    let walk = [apart, between, each].map(|number| Argument::Int(number as i32));
-    let with_walk = |first: [Argument<'_>; 2], name: &str| {
-        let [apart, between, each] = walk;
-        bench.command(name, &[first[0], first[1], apart, between, each], items)
+    let stretches = |name: &str, from: Argument<'_>, to: Argument<'_>| {
+        let command = |stretch: usize| {
+            let walk = [stretch * items * each, apart, between, each];
+            let [start, apart, between, each] = walk.map(|number| Argument::Int(number as i32));
+            bench.command(name, &[from, to, start, apart, between, each], items)
+        };
+        (0..STRETCHES).map(command).collect::<Result<Vec<_>, _>>()
     };
     let [from, to] = [Argument::Memory(&one), Argument::Memory(&other)];
     // Pages that were never written share one page of zeros, which stays in the cache.
     for memory in [from, to] {
-        bench.seconds(&with_walk([memory, Argument::Float(1.0)], "write_all")?, 1)?;
+        bench.seconds(&stretches("write_all", memory, Argument::Float(1.0))?)?;
     }
     let kernels = [
-        (Kernel::Read, with_walk([from, Argument::Memory(&sink)], "read_all")?, bytes),
-        (Kernel::Write, with_walk([to, Argument::Float(2.0)], "write_all")?, bytes),
-        (Kernel::Copy, with_walk([from, to], "copy_all")?, 2 * bytes),
+        (Kernel::Read, stretches("read_all", from, Argument::Memory(&sink))?, stretch_bytes),
+        (Kernel::Write, stretches("write_all", to, Argument::Float(2.0))?, stretch_bytes),
+        (Kernel::Copy, stretches("copy_all", from, to)?, 2 * stretch_bytes),
     ];
     let mut rates = Kernel::ALL.map(|_| Vec::new());
     for _ in 0..Repeats::SWEEPS {
-        for ((_, command, moved), rates) in kernels.iter().zip(&mut rates) {
-            let round = |passes| bench.seconds(command, passes);
+        for ((_, commands, moved), rates) in kernels.iter().zip(&mut rates) {
+            let mut turns = commands.iter().cycle();
+            let round = |passes| bench.seconds(turns.by_ref().take(passes as usize));
             let seconds = repeats.of_a_sweep().seconds_per_pass(step, round)?;
             rates.extend(seconds.iter().map(|seconds| *moved as f64 / seconds));
         }
@@ -199,20 +207,22 @@ impl<'a> Bench<'a> {
         Command::new(&self.kernels, name, arguments, Range::new([items, 1, 1], [group, 1, 1]), "")
     }
 
-    /// Seconds that `passes` of `command` take one after another, by the device's clock.
-    fn seconds(&self, command: &Command, passes: u64) -> Result<f64, OpenClError> {
+    /// Seconds that `commands` take one after another, by the device's clock.
+    fn seconds<'c>(
+        &self,
+        commands: impl IntoIterator<Item = &'c Command>,
+    ) -> Result<f64, OpenClError> {
         let mut seconds = 0.0;
-        let mut left = passes;
-        while left > 0 {
-            let batch = left.min(QUEUED);
+        let mut commands = commands.into_iter();
+        loop {
+            let batch = commands.by_ref().take(QUEUED);
             let events: Vec<_> =
-                (0..batch).map(|_| self.queue.submit(command)).collect::<Result<_, _>>()?;
-            self.queue.finish()?;
+                batch.map(|command| self.queue.submit(command)).collect::<Result<_, _>>()?;
             let (Some(first), Some(last)) = (events.first(), events.last()) else { break };
+            self.queue.finish()?;
             let (start_ns, end_ns) = (device_times(first)?.0, device_times(last)?.1);
             // A clock that stands still gives no infinite rate.
             seconds += 1e-9 * end_ns.saturating_sub(start_ns).max(1) as f64;
-            left -= batch;
         }
         Ok(seconds)
     }

@@ -28,7 +28,7 @@
 //! 10 µs each with PoCL) is the layer's time, as it is on a CPU. A layer without commands, such as a
 //! concatenation whose parts were written in place, takes none. Uploading the image, turning it from
 //! planes to pixels, and the way back are part of a run and of no layer, as are the two readings of the
-//! device's clock around it.
+//! device's clock around it: with PoCL 1 to 2 % of an image, and up to 4 % of MobileNet's, the shortest.
 
 mod arguments;
 pub mod ceilings;

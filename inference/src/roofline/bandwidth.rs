@@ -61,7 +61,7 @@ pub fn bandwidth(
     repeats: Repeats,
     step: &mut dyn FnMut(),
 ) -> Result<Bandwidth, AffinityError> {
-    let least = STRETCHES * LINE_BYTES as u64;
+    let least = (STRETCHES * LINE_BYTES) as u64;
     let each = array_bytes.div_ceil(cpus.len().max(1) as u64).max(least);
     let mut rates = Kernel::ALL.map(|kernel| (kernel, Vec::new()));
     for _ in 0..Repeats::SWEEPS {
@@ -96,18 +96,18 @@ pub fn bandwidth(
 
 /// Parts of an array that are gone through one after another and then anew. All of it lies between
 /// two visits to one, so none is found in a cache; and a repeat can be shorter than the array.
-const STRETCHES: u64 = 16;
+pub(crate) const STRETCHES: usize = 16;
 
 /// Bytes of a stretch of an array of `bytes`.
 fn stretch_bytes(bytes: u64) -> u64 {
-    whole_lines(bytes) / LINE_BYTES as u64 / STRETCHES * LINE_BYTES as u64
+    whole_lines(bytes) / LINE_BYTES as u64 / STRETCHES as u64 * LINE_BYTES as u64
 }
 
 /// A core's memory, in stretches.
 struct Stretches {
     one: Vec<Line>,
     other: Vec<Line>,
-    at: u64,
+    at: usize,
 }
 
 impl Stretches {
@@ -117,8 +117,8 @@ impl Stretches {
 
     /// The lines of the stretch whose turn it is.
     fn next(&mut self) -> Range<usize> {
-        let len = self.one.len() / STRETCHES as usize;
-        let start = (self.at % STRETCHES) as usize * len;
+        let len = self.one.len() / STRETCHES;
+        let start = self.at % STRETCHES * len;
         self.at += 1;
         start..start + len
     }
@@ -133,10 +133,10 @@ mod tests {
     fn stretches_make_up_the_array() {
         for bytes in [64, 1024, 4096, 1_000_000] {
             let mut memory = Stretches::of(lines(bytes), Vec::new());
-            for turn in 0..3 * STRETCHES as usize {
+            for turn in 0..3 * STRETCHES {
                 let stretch = memory.next();
                 assert_eq!((stretch.len() * LINE_BYTES) as u64, stretch_bytes(bytes));
-                assert_eq!(stretch.start, turn % STRETCHES as usize * stretch.len());
+                assert_eq!(stretch.start, turn % STRETCHES * stretch.len());
                 assert!(stretch.end <= memory.one.len());
             }
         }

@@ -1,7 +1,7 @@
 // What bounds a device: arithmetic without memory, and memory without arithmetic. Built alone, with
 //   REAL    float or half: what is computed with
 //   HALF    defined if REAL is half
-// A work item of the memory kernels takes `count` vectors from `gid * apart` on, `step` apart from
+// A work item of the memory kernels takes `count` vectors from `start + gid * apart` on, `step` apart from
 // each other: on a CPU a stretch of its own, on a GPU every so manieth, so that neighbours read
 // neighbouring memory at once.
 
@@ -60,9 +60,10 @@ typedef float16 Piece;
 typedef float4 Piece;
 #endif
 
-kernel void read_all(global const Piece *from, global Piece *sink, int apart, int step, int count)
+kernel void read_all(global const Piece *from, global Piece *sink, int start, int apart, int step,
+    int count)
 {
-    size_t place = get_global_id(0) * (size_t)apart;
+    size_t place = start + get_global_id(0) * (size_t)apart;
     Piece one = (Piece)(0.0f), other = (Piece)(0.0f);
     for (int index = 0; index < count; index += 2) {
         one += from[place];
@@ -72,18 +73,20 @@ kernel void read_all(global const Piece *from, global Piece *sink, int apart, in
     sink[get_global_id(0)] = one + other;
 }
 
-kernel void write_all(global Piece *to, float value, int apart, int step, int count)
+kernel void write_all(global Piece *to, float value, int start, int apart, int step,
+    int count)
 {
-    size_t place = get_global_id(0) * (size_t)apart;
+    size_t place = start + get_global_id(0) * (size_t)apart;
     for (int index = 0; index < count; ++index) {
         to[place] = (Piece)(value);
         place += step;
     }
 }
 
-kernel void copy_all(global const Piece *from, global Piece *to, int apart, int step, int count)
+kernel void copy_all(global const Piece *from, global Piece *to, int start, int apart, int step,
+    int count)
 {
-    size_t place = get_global_id(0) * (size_t)apart;
+    size_t place = start + get_global_id(0) * (size_t)apart;
     for (int index = 0; index < count; ++index) {
         to[place] = from[place];
         place += step;
