@@ -1,14 +1,14 @@
 //! The time of layers, the longest first, and where that of a quantised network goes.
 
 use super::bars::{Bar, BarFigure, Group};
-use super::{Drawing, Figure, Subject, distinct};
+use super::{Drawing, Figure, Subject, distinct, written};
 use crate::Analysis;
 use crate::quantisation::QuantisationRow;
 use crate::report::Material;
 use crate::results::LayerRow;
 use crate::roofline::first_run;
 
-/// Of more layers than this the rest stands in one bar.
+/// Of more layers than this the rest stands in words: a bar of it would dwarf the others.
 const MOST_BARS: usize = 24;
 
 /// A figure for each network on each component that ran alone.
@@ -20,11 +20,12 @@ pub(super) fn figures(analysis: &Analysis, material: &Material) -> Vec<Figure> {
         if layers.is_empty() {
             return None;
         }
+        let (bars, rest) = bars(layers);
         let figure = BarFigure {
             title: format!("Time of the layers of {} on {}", row.network, row.component),
             provenance: material.provenance([row.bundle.as_str()].into_iter()),
-            quantity: "ms/image".to_owned(),
-            groups: vec![Group { name: String::new(), bars: bars(layers) }],
+            quantity: format!("ms/image{rest}"),
+            groups: vec![Group { name: String::new(), bars }],
         };
         let name = format!("layers-{}-{}", row.network, row.component);
         Some(Figure::new(&name, Subject::Layers, Drawing::Bars(figure)))
@@ -32,7 +33,8 @@ pub(super) fn figures(analysis: &Analysis, material: &Material) -> Vec<Figure> {
     alone.filter_map(figure).collect()
 }
 
-fn bars(mut layers: Vec<&LayerRow>) -> Vec<Bar> {
+/// Bars of the longest layers, and in words what the others take.
+fn bars(mut layers: Vec<&LayerRow>) -> (Vec<Bar>, String) {
     layers.sort_by(|a, b| b.seconds_per_image.total_cmp(&a.seconds_per_image));
     let rest = layers.split_off(layers.len().min(MOST_BARS));
     let bar = |name: String, seconds: f64, share: f64| Bar {
@@ -43,16 +45,17 @@ fn bars(mut layers: Vec<&LayerRow>) -> Vec<Bar> {
         series: 0,
     };
     let share = |layer: &LayerRow| layer.share_pct.unwrap_or(0.0);
-    let mut bars: Vec<Bar> = layers
+    let bars = layers
         .iter()
         .map(|layer| bar(layer.layer.to_string(), layer.seconds_per_image, share(layer)))
         .collect();
-    if !rest.is_empty() {
-        let seconds = rest.iter().map(|layer| layer.seconds_per_image).sum();
-        let shares = rest.iter().map(|layer| share(layer)).sum();
-        bars.push(bar(format!("{} others", rest.len()), seconds, shares));
-    }
-    bars
+    let milliseconds: f64 = rest.iter().map(|layer| 1e3 * layer.seconds_per_image).sum();
+    let shares: f64 = rest.iter().map(|layer| share(layer)).sum();
+    let words = match rest.len() {
+        0 => String::new(),
+        more => format!("; {more} others take {} ({shares:.1} %)", written(milliseconds)),
+    };
+    (bars, words)
 }
 
 /// A figure for each board that a quantised network ran on.
