@@ -1,14 +1,14 @@
 //! The time of layers, the longest first, and where that of a quantised network goes.
 
 use super::bars::{Bar, BarFigure, Group};
-use super::{Drawing, Figure, Subject, distinct};
+use super::{Drawing, Figure, Subject, distinct, written};
 use crate::Analysis;
 use crate::quantisation::QuantisationRow;
 use crate::report::Material;
 use crate::results::LayerRow;
 use crate::roofline::first_run;
 
-/// Of more layers than this the rest stands in one bar.
+/// Of more layers than this the rest stands in words: a bar of it would dwarf the others.
 const MOST_BARS: usize = 24;
 
 /// A value, and half of its 95 % interval where it has one.
@@ -48,15 +48,15 @@ pub(super) fn figures(analysis: &Analysis, material: &Material) -> Vec<Figure> {
     let alone = analysis.summary.iter().filter(|row| row.policy.is_none());
     let figure = |row: &crate::SummaryRow, shown: Shown| {
         let layers = first_run(analysis, &row.bundle, &row.network, &row.component);
-        let bars =
-            bars(layers.map(|layer| Some((layer, (shown.of)(layer)?))).collect::<Option<_>>()?);
+        let valued = layers.map(|layer| Some((layer, (shown.of)(layer)?)));
+        let (bars, rest) = bars(valued.collect::<Option<_>>()?);
         if bars.is_empty() {
             return None;
         }
         let figure = BarFigure {
             title: format!("{} of the layers of {} on {}", shown.title, row.network, row.component),
             provenance: material.provenance([row.bundle.as_str()].into_iter()),
-            quantity: shown.unit.to_owned(),
+            quantity: format!("{}{rest}", shown.unit),
             groups: vec![Group { name: String::new(), bars }],
         };
         let name = format!("{}-{}-{}", shown.file, row.network, row.component);
@@ -65,26 +65,25 @@ pub(super) fn figures(analysis: &Analysis, material: &Material) -> Vec<Figure> {
     alone.flat_map(|row| [TIME, ENERGY].map(|shown| figure(row, shown))).flatten().collect()
 }
 
-fn bars(mut layers: Vec<(&LayerRow, Value)>) -> Vec<Bar> {
-    let all: f64 = layers.iter().map(|(_, (value, _))| value).sum();
+/// Bars of the largest layers, and in words what the others come to.
+fn bars(mut layers: Vec<(&LayerRow, Value)>) -> (Vec<Bar>, String) {
+    let sum = |layers: &[(&LayerRow, Value)]| layers.iter().map(|(_, (value, _))| value).sum();
+    let all: f64 = sum(&layers);
     layers.sort_by(|(_, (a, _)), (_, (b, _))| b.total_cmp(a));
     let rest = layers.split_off(layers.len().min(MOST_BARS));
-    let bar = |name: String, value: f64, half_width: Option<f64>| Bar {
-        name,
+    let bar = |&(layer, (value, half_width)): &(&LayerRow, Value)| Bar {
+        name: layer.layer.to_string(),
         value,
         half_width,
         note: format!("{:.1} %", 100.0 * value / all),
         series: 0,
     };
-    let mut bars: Vec<Bar> = layers
-        .iter()
-        .map(|&(layer, (value, half_width))| bar(layer.layer.to_string(), value, half_width))
-        .collect();
-    if !rest.is_empty() {
-        let value = rest.iter().map(|(_, (value, _))| value).sum();
-        bars.push(bar(format!("{} others", rest.len()), value, None));
-    }
-    bars
+    let others: f64 = sum(&rest);
+    let words = match rest.len() {
+        0 => String::new(),
+        more => format!("; {more} others take {} ({:.1} %)", written(others), 100.0 * others / all),
+    };
+    (layers.iter().map(bar).collect(), words)
 }
 
 /// A figure for each board that a quantised network ran on.

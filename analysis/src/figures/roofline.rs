@@ -67,7 +67,9 @@ impl RooflineFigure {
             let known = |oi: Option<f64>| oi.filter(|oi| *oi > 0.0 && oi.is_finite()).map(at);
             (known(point.oi_theoretical), known(point.oi_empirical))
         };
-        for point in &self.points {
+        // A network is drawn over its layers.
+        let (whole, parts): (Vec<_>, Vec<_>) = self.points.iter().partition(|it| it.is_whole);
+        for point in parts.into_iter().chain(whole) {
             let (theoretical, empirical) = places(point);
             theoretical.iter().chain(&empirical).for_each(|&at| labels.keep_clear(at, MARK));
             let is_hollow = !self.networks.is_empty() && point.series % 2 == 1;

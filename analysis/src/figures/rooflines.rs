@@ -175,16 +175,17 @@ fn plain(row: &RooflineRow) -> Point {
 
 /// Points of which those that take longest, and all that is wrong, bear a name.
 fn named(rows: &[&RooflineRow], label: impl Fn(&RooflineRow) -> String) -> Vec<Point> {
-    let mut times: Vec<f64> = rows.iter().filter_map(|row| row.seconds_per_image).collect();
-    times.sort_by(|a, b| b.total_cmp(a));
-    let least = times.get(MOST_NAMED).copied().unwrap_or(0.0);
-    let point = |row: &&RooflineRow| {
-        let is_named = row.layer.is_none()
-            || row.above_roof
-            || row.seconds_per_image.is_some_and(|seconds| seconds > least);
+    let mut longest: Vec<usize> = (0..rows.len()).filter(|&at| rows[at].layer.is_some()).collect();
+    longest.sort_by(|&a, &b| {
+        let seconds = |at: usize| rows[at].seconds_per_image.unwrap_or(0.0);
+        seconds(b).total_cmp(&seconds(a))
+    });
+    longest.truncate(MOST_NAMED);
+    let point = |(at, row): (usize, &&RooflineRow)| {
+        let is_named = row.layer.is_none() || row.above_roof || longest.contains(&at);
         Point { label: if is_named { label(row) } else { String::new() }, ..plain(row) }
     };
-    rows.iter().map(point).collect()
+    rows.iter().enumerate().map(point).collect()
 }
 
 /// The same points, each in the colour of its network.
