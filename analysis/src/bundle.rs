@@ -13,6 +13,8 @@ use crate::layers;
 use crate::layers::times::Times;
 use crate::layers::watch::Watch;
 use crate::manifest_check::check_manifest;
+use crate::power::energy::TOLD_CONTRADICTING;
+use crate::power::rail::Rail;
 use crate::power::reader::read_rails;
 use crate::recording::{Recording, Share};
 use crate::results::{ConservationRow, EnergyRow, ImageRow, Split};
@@ -34,7 +36,7 @@ pub(crate) fn analyze_bundle(
     let bundle = BundleReader::open(directory)?;
     check_manifest(&bundle)?;
     let name = Name::new(&directory.display().to_string());
-    let mut warnings = manifest_warnings(bundle.manifest());
+    let mut warnings = manifest_warnings(&bundle);
     let recording = read(&bundle, name, options, &mut warnings, analysis)?;
     warnings.extend(recording.balances.iter().filter_map(balance_warning));
     if recording.spans.runs.is_empty() {
@@ -89,6 +91,7 @@ fn read<'a>(
     warn_of_events(bundle, warnings)?;
     let mut watch = Watch::new(manifest, &spans, &timeline, &layers, poll_ns);
     let rails = read_rails(bundle, &timeline, poll_ns, &mut watch, warnings)?;
+    warnings.extend(rails.iter().filter_map(contradiction));
     let traffic = Traffic::read(bundle, &timeline, &mut watch, warnings)?;
     let frames = Frames::read(bundle, warnings)?;
     warn_of_frames(manifest, &spans, frames.as_ref(), warnings);
@@ -114,8 +117,16 @@ fn read<'a>(
     Ok(recording)
 }
 
-fn manifest_warnings(manifest: &Manifest) -> Vec<String> {
+fn manifest_warnings(bundle: &BundleReader) -> Vec<String> {
+    let manifest = bundle.manifest();
     let mut warnings = Vec::new();
+    if bundle.manifest_is_changed() {
+        warnings.push(
+            "manifest.json was changed after it was written (its crc32 does not match): rails, \
+             components and sensors are taken as it says now"
+                .into(),
+        );
+    }
     if !manifest.complete {
         let why = manifest.failure.as_deref().unwrap_or("the recorder was cut off");
         warnings.push(format!("the recording is incomplete: {why}"));
@@ -124,6 +135,18 @@ fn manifest_warnings(manifest: &Manifest) -> Vec<String> {
         warnings.push("the recording was interrupted by the user: it holds fewer images".into());
     }
     warnings
+}
+
+fn contradiction(rail: &Rail) -> Option<String> {
+    let share = rail.contradicting_share();
+    (share > TOLD_CONTRADICTING).then(|| {
+        format!(
+            "rail {}: watts are not volts · amps in some readings, by {:.2} % of its joules: rows of \
+             power.csv may be damaged",
+            rail.record.name,
+            100.0 * share
+        )
+    })
 }
 
 fn warn_of_spans(spans: &Spans, warnings: &mut Vec<String>) {

@@ -171,6 +171,16 @@ pub enum Refusal {
         /// What is needed.
         least: u64,
     },
+    /// Power is not voltage times current.
+    #[error(
+        "rail {rail}: its watts are not its volts · amps, by {share_pct:.1} % of its joules: a wrong unit, or damaged rows of power.csv"
+    )]
+    Contradicting {
+        /// The rail.
+        rail: String,
+        /// Of all its joules.
+        share_pct: f64,
+    },
     /// The rail's joules do not add up, so none of them is given.
     #[error("rail {rail}: joules are not conserved ({verdict})")]
     NotConserved {

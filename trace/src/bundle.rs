@@ -17,6 +17,7 @@ use crate::row::Row;
 use crate::rows::{
     AgentRow, CounterRow, CpuRow, EventRow, FrameRow, PowerRow, SpanRow, TrafficRow, TruthRow,
 };
+use crate::seal;
 use crate::writer::{Table, TableWriter, lock};
 
 const MANIFEST: &str = "manifest.json";
@@ -218,9 +219,9 @@ fn remove_old_bundle(directory: &Path) -> Result<(), WriteError> {
 fn write_manifest(directory: &Path, manifest: &Manifest) -> io::Result<()> {
     let unfinished = directory.join(UNFINISHED);
     let mut file = create_file_for_invoker(&unfinished)?;
-    let mut text = serde_json::to_string_pretty(manifest).map_err(io::Error::other)?;
-    text.push('\n');
-    file.write_all(text.as_bytes())?;
+    let text = serde_json::to_string_pretty(manifest).map_err(io::Error::other)?;
+    let sealed = seal::seal(&text).map_err(io::Error::other)?;
+    file.write_all(sealed.as_bytes())?;
     file.sync_all()?;
     fs::rename(&unfinished, directory.join(MANIFEST))
 }
@@ -230,6 +231,7 @@ fn write_manifest(directory: &Path, manifest: &Manifest) -> io::Result<()> {
 pub struct BundleReader {
     directory: PathBuf,
     manifest: Manifest,
+    changed: bool,
 }
 
 impl BundleReader {
@@ -253,12 +255,18 @@ impl BundleReader {
             return Err(ReadError::Schema { path, found });
         }
         let manifest = serde_json::from_str(&text).map_err(damaged)?;
-        Ok(BundleReader { directory: directory.to_owned(), manifest })
+        let changed = seal::is_whole(&json) == Some(false);
+        Ok(BundleReader { directory: directory.to_owned(), manifest, changed })
     }
 
     /// The manifest.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// Whether the manifest was changed after it was written, by hand or by damage.
+    pub fn manifest_is_changed(&self) -> bool {
+        self.changed
     }
 
     /// The bundle's directory.

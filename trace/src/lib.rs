@@ -23,6 +23,7 @@ mod ownership;
 mod reader;
 mod row;
 pub mod rows;
+mod seal;
 mod writer;
 
 pub use bundle::{BundleReader, BundleWriter, Outcome};

@@ -32,6 +32,12 @@ pub(crate) struct RailEnergy {
     pub(crate) variance: Variance,
 }
 
+/// A rail whose volts · amps do not bear out more of its joules than this is not believed.
+const MOST_CONTRADICTING: f64 = 0.01;
+
+/// From this on it is told.
+pub(crate) const TOLD_CONTRADICTING: f64 = 0.001;
+
 /// Measures block `index`, which holds one whole run, on a rail. The clock may be wrong by
 /// `clock_rate`.
 ///
@@ -45,6 +51,12 @@ pub(crate) fn measure(
 ) -> Result<RailEnergy, Refusal> {
     let region = &rail.regions[2 * index + 1];
     check_readings(rail, region, block)?;
+    if rail.contradicting_share() > MOST_CONTRADICTING {
+        return Err(Refusal::Contradicting {
+            rail: rail.record.name.clone(),
+            share_pct: 100.0 * rail.contradicting_share(),
+        });
+    }
     let idle = rail.idle().ok_or_else(|| Refusal::NoIdle {
         rail: rail.record.name.clone(),
         found: rail.idle_readings(),

@@ -63,6 +63,8 @@ pub(crate) struct Rail {
     pub(crate) longest_window: u64,
     /// Joules of all tiles, summed straight: what the parts must add up to.
     pub(crate) total_joules: f64,
+    /// Joules by which readings of power differ from volts · amps, beyond the chip's steps.
+    pub(crate) contradicting_joules: f64,
     poll_ns: u64,
     bounds: Vec<u64>,
     region: usize,
@@ -100,6 +102,7 @@ impl Rail {
             last: None,
             longest_window: 0,
             total_joules: 0.0,
+            contradicting_joules: 0.0,
             poll_ns,
             region: 0,
             touched: (0, 0),
@@ -113,10 +116,12 @@ impl Rail {
     /// Adds the next reading, which is later than the one before.
     pub(crate) fn add(&mut self, row: &PowerRow) {
         let before = self.last;
+        let contradiction = contradiction_watts(&self.record, row);
         let mut first_region = None;
         for piece in tile(before, row.t_ns, row.watts, row.window_ns).into_iter().flatten() {
             if piece.from < piece.to {
                 self.total_joules += piece.joules(piece.from, piece.to);
+                self.contradicting_joules += contradiction * seconds(piece.from, piece.to);
                 let entered = self.spread(&piece);
                 first_region.get_or_insert(entered);
             }
@@ -173,6 +178,14 @@ impl Rail {
         if self.idle_stretches.get(self.idle_stretch).is_some_and(|&(from, _)| from <= window_start)
         {
             self.idle.add(self.idle_stretch, row.watts, row.volts, row.amps);
+        }
+    }
+
+    /// What share of the rail's joules volts · amps do not bear out.
+    pub(crate) fn contradicting_share(&self) -> f64 {
+        match self.contradicting_joules.abs() {
+            0.0 => 0.0,
+            joules => joules / self.total_joules.abs(),
         }
     }
 
@@ -253,6 +266,20 @@ impl Region {
         let (least, most) = self.range.unwrap_or((watts, watts));
         self.range = Some((least.min(watts), most.max(watts)));
     }
+}
+
+/// By how much a reading's watts differ from its volts · amps, with its sign, beyond what the steps
+/// of all three explain. An INA's power register counts 25 of its current's steps [INA231 datasheet,
+/// 8.5.1; kernel driver ina2xx]. The three are read one after another: where a conversion ends in
+/// between, two of them are of different times, and the next reading differs by as much the other
+/// way.
+fn contradiction_watts(record: &RailRecord, row: &PowerRow) -> f64 {
+    const POWER_STEP: f64 = 25.0;
+    let by_both = row.volts * row.amps;
+    let steps =
+        record.volts_step * row.amps.abs() + record.amps_step * (row.volts.abs() + POWER_STEP);
+    let off = row.watts - by_both;
+    off.signum() * (off.abs() - steps).max(0.0)
 }
 
 #[cfg(test)]
