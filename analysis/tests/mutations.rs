@@ -156,7 +156,7 @@ impl Bundle {
     }
 
     fn analyze(&self) -> Result<Analysis, AnalysisError> {
-        analyze(&[self.directory.clone()], &Options::default())
+        analyze(std::slice::from_ref(&self.directory), &Options::default())
     }
 }
 

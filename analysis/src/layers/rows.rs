@@ -159,7 +159,10 @@ impl Known<'_> {
             value: image - layers.value,
             half_width: half_width.hypot(layers.half_width),
         });
-        self.kind_row(LayerKindRow::BETWEEN, 0, self.times.image_seconds() - sum, joules)
+        // Nothing lies between layers that follow at once, but for rounding.
+        let all = self.times.image_seconds();
+        let between = if (all - sum).abs() <= 1e-9 * all { 0.0 } else { all - sum };
+        self.kind_row(LayerKindRow::BETWEEN, 0, between, joules)
     }
 
     fn kind_row(

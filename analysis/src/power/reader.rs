@@ -28,11 +28,16 @@ pub(crate) fn read_rails(
         records.iter().enumerate().map(|(place, record)| (record.name.as_str(), place)).collect();
     let mut rails: Vec<Rail> =
         records.iter().map(|record| Rail::new(record, timeline, poll_ns)).collect();
+    let mut next = 0;
     for_each_row::<PowerRow>(bundle, warnings, |row, reading, path| {
         let wrong = |reason| AnalysisError::Row { path: path.to_owned(), row, reason };
-        let Some(&place) = places.get(reading.rail.as_str()) else {
+        // Rails come in turn: the next is where it was the last time round.
+        let expected =
+            records.get(next).filter(|record| record.name == *reading.rail).map(|_| next);
+        let Some(place) = expected.or_else(|| places.get(reading.rail.as_str()).copied()) else {
             return Err(wrong(format!("rail {} is not in the manifest", reading.rail)));
         };
+        next = if place + 1 < records.len() { place + 1 } else { 0 };
         if reading.window_ns == 0 {
             return Err(wrong(format!("rail {} averages over a window of 0 ns", reading.rail)));
         }

@@ -42,6 +42,12 @@ impl Tick {
         let error_ns = (latest_ns - before_ns).div_ceil(2);
         Self { device_ns: start_ns, host_ns: before_ns + error_ns, error_ns }
     }
+
+    /// Whether the device's clock can be taken to have run evenly since.
+    pub(super) fn is_recent(&self) -> bool {
+        const RECENT_NS: u64 = 1_000_000_000;
+        monotonic_ns().saturating_sub(self.host_ns) < RECENT_NS
+    }
 }
 
 /// The device's clock during one image.

@@ -57,7 +57,7 @@ use crate::graph::{Graph, Layer, Operator, TensorId};
 use crate::plan::Plan;
 use crate::tensor::Tensor;
 use arguments::{Argument, Memory, TensorArgument};
-use clock::{Conversion, DeviceClock, device_times};
+use clock::{Conversion, DeviceClock, Tick, device_times};
 use program::{Kernels, MOST_LANES, Tiling};
 use queue::{Command, Queue};
 use site::Site;
@@ -84,6 +84,8 @@ pub struct OpenCl {
     /// Of each tensor, in the order of the graph's.
     passages: Vec<Passage>,
     clock: DeviceClock,
+    /// After the last image.
+    last_tick: Option<Tick>,
     clock_error_ns: u64,
     // What the commands point to, and what runs them; fields are dropped in this order.
     planes: Memory,
@@ -177,6 +179,7 @@ impl OpenCl {
             steps,
             passages,
             clock,
+            last_tick: None,
             clock_error_ns: 0,
             planes,
             _arena: arena,
@@ -192,8 +195,8 @@ impl OpenCl {
 
     /// How far the times of the last image's layers may be off CLOCK_MONOTONIC, ns.
     ///
-    /// Before and after every image the host reads its clock around a command that does nothing,
-    /// and in between the device's clock is taken to run evenly. The error is half of the wider of
+    /// After every image, and before one that follows no other, the host reads its clock around a
+    /// command that does nothing, and in between the device's clock is taken to run evenly. The error is half of the wider of
     /// the two brackets, less the time that the command itself took: a bound, not an estimate, so
     /// long as the device's own stamps are right.
     pub fn clock_error_ns(&self) -> u64 {
@@ -208,7 +211,11 @@ impl OpenCl {
         live: impl Iterator<Item = (TensorId, &'a [f32])>,
         next: impl Iterator<Item = (TensorId, &'a mut [f32])>,
     ) -> Result<Vec<Times>, OpenClError> {
-        let first = self.clock.tick(&self.queue)?;
+        // The tick after one image serves the next.
+        let first = match self.last_tick.take().filter(Tick::is_recent) {
+            Some(tick) => tick,
+            None => self.clock.tick(&self.queue)?,
+        };
         let mut uploads = Vec::new();
         for (id, values) in live {
             self.queue.write(values, &mut self.planes)?;
@@ -225,7 +232,9 @@ impl OpenCl {
             self.queue.flush()?;
             self.queue.read(&self.planes, values)?;
         }
-        let conversion = Conversion::between(first, self.clock.tick(&self.queue)?);
+        let last = self.clock.tick(&self.queue)?;
+        self.last_tick = Some(last);
+        let conversion = Conversion::between(first, last);
         self.clock_error_ns = conversion.error_ns();
         times(&uploads, &events_of_layers, &conversion)
     }
