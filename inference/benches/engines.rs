@@ -63,7 +63,10 @@ fn main() -> Result<()> {
             let mut line = format!("{network:<12} {:>9.2}", standings.ours);
             for (index, (rate, ratio)) in standings.others.iter().enumerate() {
                 line += &format!(" {rate:>12.2} {ratio:>7.2}");
-                ratios[index].push(*ratio);
+                // The mean is over the study's own networks, in FP32.
+                if zoo::STUDY.contains(&network.as_str()) {
+                    ratios[index].push(*ratio);
+                }
                 results.push(json!({
                     "network": network, "threads": threads, "engine": others[index],
                     "images_per_s": rate, "wattline_images_per_s": standings.ours, "ratio": ratio,

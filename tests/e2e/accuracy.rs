@@ -138,7 +138,7 @@ fn on_the_wall_clock(board: &str, first: &str, second: &str) {
     let rates = rates(board, "squeezenet");
     let rate = |component| rates.iter().find(|(name, _)| *name == component).unwrap().1;
     let mut reasons = Vec::new();
-    for _ in 0..5 {
+    for _ in 0..12 {
         let on = format!("{first},{second}");
         let summary = summary(&place, board, "squeezenet", &on, "");
         let rows = [first, second].map(|component| summary.only("component", component));

@@ -42,7 +42,7 @@ fn files_belong_to_the_user_behind_sudo() {
     as_sudo("analyze home/new/trace --out home/new/results");
     as_sudo("network export squeezenet --out home/new/squeezenet.onnx");
     for (directory, files) in
-        [("home", 1), ("home/new", 3), ("home/new/trace", 9), ("home/new/results", 6)]
+        [("home", 1), ("home/new", 3), ("home/new/trace", 9), ("home/new/results", 8)]
     {
         let owners = owners(&place.path(directory));
         assert_eq!(owners.len(), files, "{directory}: {owners:?}");

@@ -216,28 +216,55 @@ impl OpenCl {
             Some(tick) => tick,
             None => self.clock.tick(&self.queue)?,
         };
+        let submitted = self.submit(layers, live, next);
+        if submitted.is_err() {
+            // What is on its way to the device must stay until it is there; the first error is the
+            // one to report.
+            let _ = self.queue.finish();
+        }
+        let Submitted { uploads, layers } = submitted?;
+        let last = self.clock.tick(&self.queue)?;
+        self.last_tick = Some(last);
+        let conversion = Conversion::between(first, last);
+        self.clock_error_ns = conversion.error_ns();
+        times(&uploads, &layers, &conversion)
+    }
+
+    /// Queues everything that a run is made of, and waits for the tensors that come out. Where it
+    /// fails, some of that may be queued still.
+    fn submit<'a>(
+        &mut self,
+        layers: Range<usize>,
+        live: impl Iterator<Item = (TensorId, &'a [f32])>,
+        next: impl Iterator<Item = (TensorId, &'a mut [f32])>,
+    ) -> Result<Submitted, OpenClError> {
         let mut uploads = Vec::new();
         for (id, values) in live {
-            self.queue.write(values, &mut self.planes)?;
+            // SAFETY: `compute` holds the values until the queue has run, and so does this until it
+            // has read what comes out, after all else.
+            unsafe { self.queue.write(values, &mut self.planes)? };
             uploads.push(self.queue.submit(&self.passages[id.index()].upload)?);
         }
         let submit = |command: &Command| self.queue.submit(command);
-        let mut events_of_layers = Vec::with_capacity(layers.len());
+        let mut of_layers = Vec::with_capacity(layers.len());
         for step in &self.steps[layers] {
-            let events: Vec<Event> = step.commands.iter().map(submit).collect::<Result<_, _>>()?;
-            events_of_layers.push(events);
+            of_layers.push(step.commands.iter().map(submit).collect::<Result<_, _>>()?);
         }
         for (id, values) in next {
             self.queue.submit(&self.passages[id.index()].download)?;
             self.queue.flush()?;
             self.queue.read(&self.planes, values)?;
         }
-        let last = self.clock.tick(&self.queue)?;
-        self.last_tick = Some(last);
-        let conversion = Conversion::between(first, last);
-        self.clock_error_ns = conversion.error_ns();
-        times(&uploads, &events_of_layers, &conversion)
+        Ok(Submitted { uploads, layers: of_layers })
     }
+}
+
+/// What was queued of a run: the events of each command.
+#[derive(Debug)]
+struct Submitted {
+    uploads: Vec<Event>,
+    /// Of each layer.
+    layers: Vec<Vec<Event>>,
 }
 
 /// The commands that bring `tensor` in from `planes`, and out.

@@ -7,7 +7,7 @@ use opencl3::context::Context;
 use opencl3::event::Event;
 use opencl3::kernel::Kernel;
 use opencl3::memory::{CL_MEM_COPY_HOST_PTR, CL_MEM_READ_ONLY, CL_MEM_READ_WRITE};
-use opencl3::types::CL_TRUE;
+use opencl3::types::{CL_FALSE, CL_TRUE};
 
 use super::arguments::{Argument, Memory};
 use super::device::Device;
@@ -129,13 +129,22 @@ impl Queue {
         self.queue.finish().map_err(OpenClError::call("clFinish", ""))
     }
 
-    /// Copies `values` to the start of `memory`, after what is queued.
-    pub(super) fn write(&self, values: &[f32], memory: &mut Memory) -> Result<(), OpenClError> {
+    /// Queues a copy of `values` to the start of `memory`: the device reads them while the host
+    /// queues more.
+    ///
+    /// # Safety
+    ///
+    /// `values` must live and stay as they are until the queue has run, whatever fails meanwhile.
+    pub(super) unsafe fn write(
+        &self,
+        values: &[f32],
+        memory: &mut Memory,
+    ) -> Result<(), OpenClError> {
         // SAFETY: plain values seen as bytes.
         let bytes =
             unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values)) };
-        // SAFETY: the call blocks until the values have been read.
-        unsafe { self.queue.enqueue_write_buffer::<u8>(memory, CL_TRUE, 0, bytes, &[]) }
+        // SAFETY: the caller answers for how long the values live.
+        unsafe { self.queue.enqueue_write_buffer::<u8>(memory, CL_FALSE, 0, bytes, &[]) }
             .map(drop)
             .map_err(OpenClError::call("clEnqueueWriteBuffer", ""))
     }
