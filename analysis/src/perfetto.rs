@@ -11,8 +11,8 @@ mod slices;
 use std::io::{self, Write};
 
 use prost::Message;
+use wattline_trace::BundleReader;
 use wattline_trace::rows::{EventKind, EventRow, SpanRow};
-use wattline_trace::{BundleReader, Row};
 
 use crate::batch::Fault;
 use schema::{
@@ -36,19 +36,14 @@ pub(crate) fn write(bundle: &BundleReader, file: &mut dyn Write) -> Result<(), F
     let board = &bundle.manifest().board;
     let emulated = if board.emulated { "emulated " } else { "" };
     let root = trace.track(&format!("{emulated}{}", board.name), None, None)?;
-    if has::<SpanRow>(bundle) {
+    if bundle.has::<SpanRow>() {
         slices::write(bundle, &mut trace, root)?;
     }
     counters::write(bundle, &mut trace, root)?;
-    if has::<EventRow>(bundle) {
+    if bundle.has::<EventRow>() {
         instants(bundle, &mut trace, root)?;
     }
     Ok(())
-}
-
-/// Whether the bundle has a table.
-fn has<R: Row>(bundle: &BundleReader) -> bool {
-    bundle.directory().join(R::FILE).exists()
 }
 
 /// Each kind of event on a track of its own.

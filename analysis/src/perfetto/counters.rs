@@ -5,18 +5,18 @@ use std::collections::HashMap;
 use wattline_trace::rows::{CpuRow, PowerRow, TrafficRow};
 use wattline_trace::{BundleReader, Name};
 
+use super::Writer;
 use super::schema::TrackEvent;
-use super::{Writer, has};
 use crate::batch::Fault;
 
 pub(super) fn write(bundle: &BundleReader, trace: &mut Writer<'_>, root: u64) -> Result<(), Fault> {
-    if has::<PowerRow>(bundle) {
+    if bundle.has::<PowerRow>() {
         power(bundle, trace, root)?;
     }
-    if has::<TrafficRow>(bundle) {
+    if bundle.has::<TrafficRow>() {
         traffic(bundle, trace, root)?;
     }
-    if has::<CpuRow>(bundle) {
+    if bundle.has::<CpuRow>() {
         frequencies(bundle, trace, root)?;
     }
     Ok(())

@@ -1,6 +1,9 @@
 //! The study's tables as Markdown, this study's numbers first and the published ones in brackets.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
+
+use wattline_trace::Provenance;
 
 use super::{Study, StudyRow};
 
@@ -23,6 +26,13 @@ pub(super) fn write(study: &Study) -> String {
          Pathania, Mitra) prints, and the difference from it: in percent, or of percentages in \
          points.\n",
     );
+    let emulated = study.rows.iter().filter(|row| row.provenance == Provenance::Emulated);
+    let boards: BTreeSet<_> = emulated.map(|row| escaped(&row.board)).collect();
+    if !boards.is_empty() {
+        let boards = Vec::from_iter(boards).join(", ");
+        let _ =
+            write!(text, "\n**Emulated**: numbers of {boards} are a model's, and of no chip.\n");
+    }
     for (source, quantity, heading) in SECTIONS {
         let of_section = |row: &&StudyRow| row.source == source && row.quantity == quantity;
         let rows: Vec<&StudyRow> = study.rows.iter().filter(of_section).collect();

@@ -115,6 +115,7 @@ fn differences_are_relative_and_of_percentages_in_points() {
     let markdown = study.markdown();
     assert!(markdown.contains("3.41 (3.1, +10.0 %)"), "{markdown}");
     assert!(markdown.contains("40.00 (32.4, +7.6 points)"), "{markdown}");
+    assert!(markdown.contains("**Emulated**: numbers of"), "{markdown}");
 }
 
 #[test]
