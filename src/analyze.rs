@@ -7,10 +7,12 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use wattline_analysis::{Format, Options, analyze};
 
+use crate::tolerances;
+
 /// Options of `wattline analyze`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  wattline analyze out/trace --out out --check-truth\n  wattline analyze trace --out tables --layers --strict\n  wattline analyze run1 run2 --out tables --format parquet\n\nThe numbers alone; `wattline report` writes figures and a page to read."
+    after_help = "Example:\n  wattline analyze out/trace --out out --check-truth\n  wattline analyze trace --out tables --layers --strict\n  wattline analyze run1 run2 --out tables --format parquet\n  wattline analyze trace --out tables --sensor-tolerance 2% --sensor-tolerance VDD_MEM=1%\n\nThe numbers alone; `wattline report` writes figures and a page to read."
 )]
 pub(crate) struct Args {
     /// Directories that `wattline run` wrote
@@ -23,6 +25,10 @@ pub(crate) struct Args {
     /// Write tables as csv, or as parquet beside it
     #[arg(long, value_name = "FORMAT", default_value = "csv")]
     format: TableFormat,
+    /// How far sensors' gains may lie off, chip and shunt together: 0.5% for all, or RAIL=0.5% for
+    /// one, repeatedly. Without it, what the board's description says of each
+    #[arg(long, value_name = "[RAIL=]PERCENT", value_parser = tolerances::parse)]
+    sensor_tolerance: Vec<(Option<String>, f64)>,
     /// Hold the results against what the emulated board knows
     #[arg(long)]
     check_truth: bool,
@@ -45,7 +51,11 @@ enum TableFormat {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let analysis = analyze(&args.bundles, &Options { check_truth: args.check_truth })?;
+    let options = Options {
+        check_truth: args.check_truth,
+        tolerances: tolerances::put_together(&args.sensor_tolerance),
+    };
+    let analysis = analyze(&args.bundles, &options)?;
     let format = match args.format {
         TableFormat::Csv => Format::Csv,
         TableFormat::Parquet => Format::Parquet,

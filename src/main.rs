@@ -3,6 +3,7 @@
 mod analyze;
 mod board;
 mod coexecution;
+mod compare;
 mod failure;
 mod network;
 mod probe;
@@ -15,6 +16,7 @@ mod run;
 mod simulate;
 mod table;
 mod target;
+mod tolerances;
 
 use std::process::ExitCode;
 
@@ -33,10 +35,11 @@ const EXAMPLES: &str = "Examples:
   wattline run --board emulated:exynos5422 --network squeezenet --on a15,a7,gpu --out out/trace
   wattline run --board emulated:exynos5422 --network squeezenet --on a15,a7,gpu --policy steal-tail --out out/all
   wattline analyze out/trace --out out    joules, bytes and intensities of that run
+  wattline compare before after           what differs between two runs, and whether it does
   wattline report out/trace --out out     a page to read, figures, and tables beside the study's
   wattline roofline --board host          what this machine's arithmetic and memory can do at most
 
-Exit status: 0 done; 1 failed, and said why; 2 wrong usage; 130 ended early by Ctrl-C, with
+Exit status: 0 done; 1 failed, and said why; 2 wrong usage; 3 worse than --fail-above allows; 130 ended early by Ctrl-C, with
 everything up to then recorded.";
 
 #[derive(Debug, Subcommand)]
@@ -49,6 +52,8 @@ enum Command {
     Simulate(simulate::Args),
     /// Turns recorded runs into joules per image, DRAM bytes and operational intensity
     Analyze(analyze::Args),
+    /// Says what differs between two runs, how sure that is, and whether it is a difference
+    Compare(compare::Args),
     /// Writes a page, figures and tables beside the study's, from recorded runs
     Report(report::Args),
     /// Measures what bounds a component here, or shows what bounds a network's layers by the model
@@ -76,6 +81,7 @@ fn main() -> ExitCode {
         Command::Record(args) => record::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Analyze(args) => analyze::run(&args),
+        Command::Compare(args) => compare::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Roofline(args) => roofline::run(&args),
         Command::Probe(args) => probe::run(&args),

@@ -26,7 +26,7 @@ use wattline_trace::{BundleWriter, ComponentRecord, Name, Outcome, Provenance};
 
 use crate::failure;
 use crate::recording::{
-    self, EXIT_INTERRUPTED, adopt_only_rail, give_up_root, tell_missing, watch,
+    self, EXIT_INTERRUPTED, adopt_only_rail, give_up_root, tell_missing, watch, with_tolerances,
 };
 use crate::target::Target;
 use probes::Marked;
@@ -196,11 +196,11 @@ fn record(args: &Args) -> Result<ExitCode> {
     let mut manifest = recording::manifest(&target, &clock, 0);
     manifest.components =
         components.all.iter().map(|it| record_of(&target, it, &program)).collect();
-    manifest.rails = inventory.rail_records(None);
+    manifest.rails = with_tolerances(inventory.rail_records(None), &target);
     manifest.counters = inventory.counter_records(args.rate, None);
     let bundle = BundleWriter::create(&args.out, &manifest, args.overwrite)?;
     let recorder = Recorder::start(inventory, &clock, &bundle, &settings)?;
-    manifest.rails = recorder.rail_records(None);
+    manifest.rails = with_tolerances(recorder.rail_records(None), &target);
     manifest.counters = recorder.counter_records(None);
     manifest.hardware_counters = recorder.hardware_counter_records();
     adopt_only_rail(&mut manifest, &target);
@@ -407,6 +407,7 @@ fn record_of(target: &Target, component: &Component, program: &Path) -> Componen
     let rails = target.description.rails_of(component);
     ComponentRecord {
         stand_in: None,
+        cpus: component.cpus.clone(),
         threads: None,
         name: component.name().to_owned(),
         kind: component.kind.as_str().to_owned(),

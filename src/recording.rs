@@ -8,8 +8,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use wattline_agent::Inventory;
 use wattline_agent::privileges::{self, Capability};
 use wattline_board::clock::Clock;
+use wattline_board::{Roots, detect};
 use wattline_ebpf::Watch;
-use wattline_trace::{BoardRecord, ClockRecord, Manifest, SCHEMA_VERSION};
+use wattline_trace::{BoardRecord, ClockRecord, Manifest, RailRecord, SCHEMA_VERSION};
 
 use crate::target::Target;
 
@@ -65,6 +66,7 @@ pub(crate) fn manifest(target: &Target, clock: &Arc<dyn Clock>, seed: u64) -> Ma
             name: board.name.clone(),
             model: target.model(),
             emulated: target.emulated,
+            unit: unit(target, seed),
         },
         kernel,
         command: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
@@ -83,6 +85,30 @@ pub(crate) fn manifest(target: &Target, clock: &Arc<dyn Clock>, seed: u64) -> Ma
         interrupted: false,
         failure: None,
     }
+}
+
+/// Which of its model's boards this is. Emulated ones are all the same, unless their sensors have
+/// gains, which the seed draws.
+fn unit(target: &Target, seed: u64) -> Option<String> {
+    match (target.emulated, target.description.noise.gain.share() > 0.0) {
+        (true, true) => Some(format!("emulated, seed {seed}")),
+        (true, false) => Some("emulated".to_owned()),
+        (false, _) => detect::unit(&Roots::machine()),
+    }
+}
+
+/// Rails, with how far their sensors' gains may lie off: what the description says, and of emulated
+/// ones what was asked of them.
+pub(crate) fn with_tolerances(mut rails: Vec<RailRecord>, target: &Target) -> Vec<RailRecord> {
+    let board = &target.description;
+    for record in &mut rails {
+        let described = board.rails.iter().find(|rail| rail.name() == record.name);
+        record.tolerance = match target.emulated {
+            true => Some(board.noise.gain.share()),
+            false => described.and_then(|it| Some(it.tolerance.as_ref()?.get_ref().share())),
+        };
+    }
+    rails
 }
 
 /// On a machine whose description knows no rails, a single sensor is taken to be the supply's:

@@ -7,6 +7,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use wattline_analysis::{Options, Report, analyze};
 
+use crate::tolerances;
+
 /// Options of `wattline report`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -28,10 +30,17 @@ pub(crate) struct Args {
     /// Roofs as `wattline roofline --out` measured them, instead of those in the bundles
     #[arg(long, value_name = "ROOFLINE.csv")]
     ceilings: Option<PathBuf>,
+    /// How far sensors' gains may lie off: as of `wattline analyze`
+    #[arg(long, value_name = "[RAIL=]PERCENT", value_parser = tolerances::parse)]
+    sensor_tolerance: Vec<(Option<String>, f64)>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let analysis = analyze(&args.bundles, &Options::default())?;
+    let options = Options {
+        tolerances: tolerances::put_together(&args.sensor_tolerance),
+        ..Options::default()
+    };
+    let analysis = analyze(&args.bundles, &options)?;
     let report = Report::new(&args.bundles, &analysis, args.ceilings.as_deref())?;
     let figures = report.write(&args.out)?;
     let page = args.out.join("report.html");

@@ -30,7 +30,9 @@ use wattline_inference::Model;
 use wattline_trace::rows::{EventKind, FrameRow, SpanRow, TruthRow};
 use wattline_trace::{BundleWriter, ClockKind, Outcome, Provenance};
 
-use crate::recording::{EXIT_INTERRUPTED, adopt_only_rail, give_up_root, tell_missing, watch};
+use crate::recording::{
+    EXIT_INTERRUPTED, adopt_only_rail, give_up_root, tell_missing, watch, with_tolerances,
+};
 use crate::target::Target;
 use crate::{coexecution, progress};
 pub(crate) use args::{Args, seconds};
@@ -129,14 +131,14 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let mut manifest =
         records::manifest(args, &target, clock, &prepared, model_record, input_record);
     manifest.coexecution = wish.as_ref().map(Wish::record);
-    manifest.rails = inventory.rail_records(scene.provenance());
+    manifest.rails = with_tolerances(inventory.rail_records(scene.provenance()), &target);
     manifest.counters = inventory.counter_records(args.rate, scene.provenance());
     let bundle = BundleWriter::create(&args.out, &manifest, args.overwrite)?;
     if let Scene::Emulated(board) = &scene {
         board.write_truth_to(bundle.table::<TruthRow>()?);
     }
     let recorder = Recorder::start(inventory, scene.clock(), &bundle, &settings)?;
-    manifest.rails = recorder.rail_records(scene.provenance());
+    manifest.rails = with_tolerances(recorder.rail_records(scene.provenance()), &target);
     manifest.counters = recorder.counter_records(scene.provenance());
     manifest.hardware_counters = recorder.hardware_counter_records();
     adopt_only_rail(&mut manifest, &target);

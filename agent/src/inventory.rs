@@ -255,6 +255,7 @@ pub(crate) fn rail_record(
         volts_step: rail.steps.0,
         amps_step: rail.steps.1,
         inside: rail.inside.clone(),
+        tolerance: None,
         provenance: provenance.unwrap_or(Provenance::Measured),
     }
 }

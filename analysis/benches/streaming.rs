@@ -199,12 +199,18 @@ fn manifest() -> Manifest {
         volts_step: 0.00125,
         amps_step: 0.001,
         inside: None,
+        tolerance: None,
         provenance: Provenance::Measured,
     };
     Manifest {
         schema: SCHEMA_VERSION,
         wattline: env!("CARGO_PKG_VERSION").to_owned(),
-        board: BoardRecord { name: "long".to_owned(), model: "none".to_owned(), emulated: true },
+        board: BoardRecord {
+            name: "long".to_owned(),
+            model: "none".to_owned(),
+            emulated: true,
+            unit: None,
+        },
         kernel: "none".to_owned(),
         command: Vec::new(),
         clock: ClockRecord { kind: ClockKind::Virtual, utc_offset_ns: 0 },
@@ -219,6 +225,7 @@ fn manifest() -> Manifest {
             executor: "none".to_owned(),
             rails: RAILS.map(str::to_owned).to_vec(),
             threads: None,
+            cpus: vec![],
             peak_flops_per_s: None,
             bandwidth_bytes_per_s: None,
             provenance: Provenance::Measured,

@@ -6,6 +6,7 @@ use wattline_trace::rows::SpanRow;
 use wattline_trace::{BundleReader, Manifest, Name};
 
 use crate::agent_cost::read_agent_cost;
+use crate::coexecution::busy::Busy;
 use crate::coexecution::frames::{self, Frames};
 use crate::error::AnalysisError;
 use crate::events::warn_of_events;
@@ -16,6 +17,7 @@ use crate::manifest_check::check_manifest;
 use crate::power::energy::TOLD_CONTRADICTING;
 use crate::power::rail::Rail;
 use crate::power::reader::read_rails;
+use crate::processes::Processes;
 use crate::recording::{Recording, Share};
 use crate::results::{ConservationRow, EnergyRow, ImageRow, Split};
 use crate::spans::{Part, Run, Spans, seconds};
@@ -51,7 +53,9 @@ pub(crate) fn analyze_bundle(
         analysis.layers.len(),
         analysis.layer_fits.len(),
     ];
-    analysis.summary.extend(summary::rows(&recording));
+    let (rows, quantities) = summary::rows(&recording);
+    analysis.summary.extend(rows);
+    analysis.quantities.extend(quantities);
     for index in recording.spans.in_order() {
         analysis.energy.extend(energy_rows(&recording, index));
         analysis.images.extend(image_rows(&recording.name, &recording.spans.runs[index]));
@@ -90,11 +94,13 @@ fn read<'a>(
     analysis.agents.extend(cost);
     warn_of_events(bundle, warnings)?;
     let mut watch = Watch::new(manifest, &spans, &timeline, &layers, poll_ns);
-    let rails = read_rails(bundle, &timeline, poll_ns, &mut watch, warnings)?;
+    let mut rails = read_rails(bundle, &timeline, poll_ns, &mut watch, warnings)?;
+    rails.iter_mut().for_each(|rail| rail.tolerance = options.tolerances.of(&rail.record));
     warnings.extend(rails.iter().filter_map(contradiction));
     let traffic = Traffic::read(bundle, &timeline, &mut watch, warnings)?;
     let frames = Frames::read(bundle, warnings)?;
     warn_of_frames(manifest, &spans, frames.as_ref(), warnings);
+    let processes = Processes::read(bundle, &timeline, warnings)?;
     let truth =
         if options.check_truth { Some(Truth::read(bundle, &layers, warnings)?) } else { None };
     let mut recording = Recording {
@@ -107,6 +113,7 @@ fn read<'a>(
         rails,
         traffic,
         truth,
+        processes,
         balances: vec![],
         energies: vec![],
         shares: vec![],
@@ -195,11 +202,12 @@ fn warn_of_frames(
 fn balance_warning(balance: &ConservationRow) -> Option<String> {
     balance.verdict.is_broken().then(|| {
         format!(
-            "BROKEN: joules of rail {} are not conserved ({}): attributed {:.6} + idle {:.6} + \
+            "BROKEN: joules of rail {} are not conserved ({}): attributed {:.6} + others {:.6} + idle {:.6} + \
              unattributed {:.6} J against an integral of {:.6} J; none of its joules is given",
             balance.rail,
             balance.verdict.as_str(),
             balance.attributed_joules,
+            balance.other_joules,
             balance.idle_joules,
             balance.unattributed_joules,
             balance.integral_joules,
@@ -219,6 +227,8 @@ fn add_board(manifest: &Manifest, boards: &mut Vec<String>) {
 fn energy_rows(recording: &Recording<'_>, index: usize) -> Vec<EnergyRow> {
     let run = &recording.spans.runs[index];
     let block = recording.block(index).ok();
+    let busy_s = Some(busy_seconds(recording, index)).filter(|seconds| *seconds > 0.0);
+    let watts = |joules: Option<f64>| joules.zip(busy_s).map(|(joules, seconds)| joules / seconds);
     let rails = recording.rails.iter().zip(&recording.energies[index]).enumerate();
     let rows = rails.map(|(place, (rail, energy))| {
         let region = block.map(|(block, _)| &rail.regions[2 * block + 1]);
@@ -231,6 +241,11 @@ fn energy_rows(recording: &Recording<'_>, index: usize) -> Vec<EnergyRow> {
         // Of what a component of a co-execution does not list, nothing is its.
         let own = known.filter(|_| share.is_some() || !lane);
         let part = share.unwrap_or(Share::WHOLE);
+        let terms = own.map(|energy| {
+            energy.variance.scaled(part.share).terms(part.bound + part.share * energy.bound)
+        });
+        let others = known.and_then(|energy| energy.others);
+        let target = others.map_or(1.0, |it| it.target);
         let undivided = own.filter(|_| part.how == Split::Whole);
         EnergyRow {
             bundle: recording.name.clone(),
@@ -238,14 +253,26 @@ fn energy_rows(recording: &Recording<'_>, index: usize) -> Vec<EnergyRow> {
             network: run.network.clone(),
             component: run.component.clone(),
             role: recording.role(index, &rail.record.name),
-            share: share.map(|share| share.share),
-            split: share.map(|share| share.how),
+            share: share.map(|share| share.share * target),
+            split: share.map(|share| match (share.how, others) {
+                (Split::Whole, Some(_)) => Split::CpuTime,
+                (how, _) => how,
+            }),
             duration_s: known.map(|energy| energy.seconds),
             integral_joules: undivided.map(|energy| energy.integral_joules),
             idle_joules: undivided.map(|energy| energy.idle_joules),
             active_joules: own.map(|energy| part.share * energy.active_joules),
-            active_joules_ci95: own
-                .map(|energy| energy.variance.scaled(part.share).half_width() + part.bound),
+            active_joules_ci95: terms.map(|terms| terms.half_width()),
+            sampling_ci95: terms.map(|terms| terms.sampling),
+            idle_ci95: terms.map(|terms| terms.idle),
+            quantisation_ci95: terms.map(|terms| terms.quantisation),
+            tolerance_ci95: terms.map(|terms| terms.tolerance),
+            clock_ci95: terms.map(|terms| terms.clock),
+            split_ci95: terms.map(|terms| terms.split),
+            largest_term: terms.map(|terms| terms.largest()),
+            busy_s: busy_s.filter(|_| own.is_some()),
+            busy_watts: watts(own.map(|energy| part.share * energy.active_joules)),
+            busy_watts_ci95: watts(terms.map(|terms| terms.half_width())),
             idle_watts: rail.idle().map(|idle| idle.watts).filter(|watts| watts.is_finite()),
             readings,
             fresh_hz: region.and_then(|_| of_run(readings as f64)),
@@ -254,6 +281,18 @@ fn energy_rows(recording: &Recording<'_>, index: usize) -> Vec<EnergyRow> {
         }
     });
     rows.collect()
+}
+
+/// How long a run's component, or any of a co-execution's, was at an image.
+fn busy_seconds(recording: &Recording<'_>, index: usize) -> f64 {
+    let runs = &recording.spans.runs;
+    match (runs[index].part, recording.coexecution(index)) {
+        (Part::All(_), Some(together)) => {
+            let lanes: Vec<Busy> = together.lanes.iter().map(|&it| Busy::of(&runs[it])).collect();
+            Busy::any(lanes.iter()).seconds()
+        }
+        _ => Busy::of(&runs[index]).seconds(),
+    }
 }
 
 fn image_rows(bundle: &Name, run: &Run) -> Vec<ImageRow> {

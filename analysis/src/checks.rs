@@ -16,6 +16,10 @@
 //!   images' means hold by their intervals, power within an image is smoothed. Where a run's energy
 //!   was refused for want of readings it is a failure.
 //! * **phases_covered**: readings in step with the images see the same parts of each.
+//! * **alone_on_cpus**: other processes slow the target and draw power on its rails. Their joules are
+//!   taken out where `processes` can, else they are in.
+
+mod alone;
 
 use crate::recording::Recording;
 use crate::refusal::Refusal;
@@ -54,6 +58,7 @@ pub(crate) fn rows(recording: &Recording<'_>, results: &Results<'_>) -> Vec<Chec
         results.summary.iter().filter_map(|row| below_roof(recording, row, results)).collect(),
         results.summary.iter().filter_map(|row| fast_enough(row, results)).collect(),
         results.fits.iter().filter_map(covered).collect(),
+        alone::on_cpus(recording),
     ];
     let row = |Found { check, subject, outcome, detail }| CheckRow {
         bundle: recording.name.clone(),
@@ -102,9 +107,10 @@ fn conserved(balance: &ConservationRow) -> Found {
         Verdict::Broken | Verdict::Overdrawn => CheckOutcome::Fail,
     };
     let detail = format!(
-        "{}: attributed {:.3} + idle {:.3} + unattributed {:.3} J of {:.3} J",
+        "{}: attributed {:.3} + others {:.3} + idle {:.3} + unattributed {:.3} J of {:.3} J",
         balance.verdict.as_str(),
         balance.attributed_joules,
+        balance.other_joules,
         balance.idle_joules,
         balance.unattributed_joules,
         balance.integral_joules,

@@ -33,7 +33,8 @@
 //! what `E` leaves over the owner's joules.
 //!
 //! Where a component was not seen alone, its watts are taken from how the rail's readings follow
-//! who is busy ([`regression`]), or, where all are busy all the time, `E` is split by busy time.
+//! who is busy ([`regression`]); components that are busy at the same times share what they drew
+//! together by busy time, and where all are, that is all of `E`.
 //!
 //! # Interval
 //!
@@ -58,6 +59,7 @@ mod expectation;
 pub(crate) mod frames;
 pub(crate) mod regression;
 pub(crate) mod split;
+mod steps;
 pub(crate) mod work;
 
 pub(crate) use expectation::{check, share_out, solo_run};

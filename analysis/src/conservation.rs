@@ -1,9 +1,10 @@
-//! Joules are conserved: attributed + idle + unattributed = the rail's integral.
+//! Joules are conserved: attributed + others + idle + unattributed = the rail's integral.
 //!
-//! The integral is the straight sum of all tiles. The three shares are summed apart from it, from
+//! The integral is the straight sum of all tiles. The four shares are summed apart from it, from
 //! the regions that tiles were split into:
 //!
 //! * *attributed*: active energy of runs whose component lists the rail, where it is known;
+//! * *others*: what of it other processes drew meanwhile (see `processes`);
 //! * *idle*: idle power times all time that readings tile;
 //! * *unattributed*: energy above idle everywhere else: in runs that do not list the rail, in
 //!   runs whose energy was refused, and between runs.
@@ -38,6 +39,7 @@ pub(crate) fn balance(
         seconds: 0.0,
         integral_joules: rail.total_joules,
         attributed_joules: 0.0,
+        other_joules: 0.0,
         idle_joules: 0.0,
         unattributed_joules: 0.0,
         unattributed_pct: None,
@@ -49,11 +51,15 @@ pub(crate) fn balance(
         row.seconds += region.seconds;
         row.idle_joules += idle_joules;
         match claimed(index) {
-            Some(energy) => row.attributed_joules += energy.active_joules,
+            Some(energy) => {
+                row.attributed_joules += energy.active_joules;
+                row.other_joules += energy.other_joules;
+            }
             None => row.unattributed_joules += region.joules - idle_joules,
         }
     }
-    let parts = row.attributed_joules + row.idle_joules + row.unattributed_joules;
+    let parts =
+        row.attributed_joules + row.other_joules + row.idle_joules + row.unattributed_joules;
     // Joules that cancel are no measure of rounding: what flowed is.
     let scale = rail.total_joules.abs().max(row.idle_joules.abs());
     row.closure_error = if scale > 0.0 { (parts - rail.total_joules).abs() / scale } else { 0.0 };

@@ -20,6 +20,14 @@ pub enum AnalysisError {
         /// The directory.
         directory: PathBuf,
     },
+    /// A tolerance was given for a rail that no bundle has.
+    #[error("--sensor-tolerance {rail}: no bundle has that rail; there are {rails}")]
+    UnknownRail {
+        /// The rail.
+        rail: String,
+        /// Those there are.
+        rails: String,
+    },
     /// A file of the bundle could not be read.
     #[error(transparent)]
     Read(#[from] ReadError),

@@ -41,7 +41,7 @@ const SUMMARY_TRUTH: [&str; 4] = [
     "traffic_error_pct",
 ];
 const SUMMARY_END: [&str; 2] = ["bundle", "note"];
-const ENERGY: [&str; 17] = [
+const ENERGY: [&str; 27] = [
     "bundle",
     "rail",
     "network",
@@ -54,19 +54,30 @@ const ENERGY: [&str; 17] = [
     "idle_joules",
     "active_joules",
     "active_joules_ci95",
+    "sampling_ci95",
+    "idle_ci95",
+    "quantisation_ci95",
+    "tolerance_ci95",
+    "clock_ci95",
+    "split_ci95",
+    "largest_term",
+    "busy_s",
+    "busy_watts",
+    "busy_watts_ci95",
     "idle_watts",
     "readings",
     "fresh_hz",
     "uncovered_pct",
     "note",
 ];
-const CONSERVATION: [&str; 11] = [
+const CONSERVATION: [&str; 12] = [
     "bundle",
     "rail",
     "inside",
     "seconds",
     "integral_joules",
     "attributed_joules",
+    "other_joules",
     "idle_joules",
     "unattributed_joules",
     "unattributed_pct",
@@ -285,6 +296,16 @@ mod tests {
             idle_joules: None,
             active_joules: None,
             active_joules_ci95: None,
+            sampling_ci95: None,
+            idle_ci95: None,
+            quantisation_ci95: None,
+            tolerance_ci95: None,
+            clock_ci95: None,
+            split_ci95: None,
+            largest_term: None,
+            busy_s: None,
+            busy_watts: None,
+            busy_watts_ci95: None,
             idle_watts: None,
             readings: 0,
             fresh_hz: None,
@@ -299,6 +320,7 @@ mod tests {
             seconds: 0.0,
             integral_joules: 0.0,
             attributed_joules: 0.0,
+            other_joules: 0.0,
             idle_joules: 0.0,
             unattributed_joules: 0.0,
             unattributed_pct: None,
@@ -403,7 +425,7 @@ mod tests {
         let documented = include_str!("../../docs/tables.md");
         let summary = [&SUMMARY[..], &SUMMARY_TRUTH, &SUMMARY_END].concat();
         let layers = [&LAYERS[..], &LAYER_TRUTH, &LAYERS_END].concat();
-        let tables: [(&str, &[&str]); 7] = [
+        let tables: [(&str, &[&str]); 8] = [
             ("summary", &summary),
             ("energy", &ENERGY),
             ("conservation", &CONSERVATION),
@@ -411,6 +433,7 @@ mod tests {
             ("layers", &layers),
             ("layer_kinds", &LAYER_KINDS),
             ("layer_fits", &LAYER_FITS),
+            ("compare", &crate::compare::COLUMNS),
         ];
         for (table, columns) in tables {
             let after = documented.split_once(&format!("\n## {table}\n")).unwrap().1;

@@ -1,6 +1,7 @@
 //! The results for people: one aligned table, what to know about it, and what it cost.
 
 mod checks;
+mod compare;
 mod layers;
 
 use std::ops::Range;

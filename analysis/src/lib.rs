@@ -19,6 +19,7 @@ mod batch;
 mod bundle;
 mod checks;
 mod coexecution;
+mod compare;
 mod conservation;
 mod error;
 mod events;
@@ -31,7 +32,9 @@ mod manifest_check;
 mod parquet;
 mod perfetto;
 mod power;
+mod processes;
 mod quantisation;
+mod quantity;
 mod recording;
 mod refusal;
 mod report;
@@ -48,24 +51,30 @@ mod truth;
 use std::collections::HashSet;
 use std::path::PathBuf;
 
+use compare::{LayerQuantities, RowQuantities};
+
+pub use compare::{Compare, CompareOptions, CompareRow, Comparison, Differs, SameBoard, compare};
 pub use error::AnalysisError;
 pub use files::{Format, write_summary};
+pub use power::tolerance::SensorTolerances;
 pub use quantisation::QuantisationRow;
 pub use refusal::Refusal;
 pub use report::Report;
 pub use results::{
     AgentCost, Bound, Check, CheckOutcome, CheckRow, ConservationRow, EnergyRow, ImageRow,
-    LayerFitRow, LayerKindRow, LayerRow, LayerTruth, RailRole, Split, SummaryRow, TruthColumns,
-    Verdict,
+    IntervalTerms, LayerFitRow, LayerKindRow, LayerRow, LayerTruth, RailRole, Split, SummaryRow,
+    TruthColumns, Verdict,
 };
 pub use roofline::RooflineRow;
 pub use study::{Statement, Study, StudyRow};
 
 /// What to analyse beyond the usual.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Options {
     /// Hold the results against `truth.csv`, which only an emulated board writes.
     pub check_truth: bool,
+    /// How far sensors' gains may lie off.
+    pub tolerances: SensorTolerances,
 }
 
 /// The results of one or more bundles.
@@ -95,6 +104,11 @@ pub struct Analysis {
     pub boards: Vec<String>,
     /// Whether the results were held against the truth.
     pub check_truth: bool,
+    /// For each row of `summary` and of `layers`, what comparing it takes.
+    #[serde(skip)]
+    pub(crate) quantities: Vec<RowQuantities>,
+    #[serde(skip)]
+    pub(crate) layer_quantities: Vec<LayerQuantities>,
 }
 
 /// Analyses bundles, one after another.
@@ -114,6 +128,14 @@ pub fn analyze(directories: &[PathBuf], options: &Options) -> Result<Analysis, A
             return Err(AnalysisError::NamedTwice { directory: directory.clone() });
         }
         bundle::analyze_bundle(directory, options, &mut analysis)?;
+    }
+    let known = |rail: &str| analysis.conservation.iter().any(|row| row.rail == *rail);
+    if let Some((rail, _)) = options.tolerances.rails.iter().find(|(rail, _)| !known(rail)) {
+        let mut rails: Vec<_> =
+            analysis.conservation.iter().map(|row| row.rail.to_string()).collect();
+        rails.sort_unstable();
+        rails.dedup();
+        return Err(AnalysisError::UnknownRail { rail: rail.clone(), rails: rails.join(", ") });
     }
     Ok(analysis)
 }

@@ -32,6 +32,9 @@ pub(crate) fn check_manifest(bundle: &BundleReader) -> Result<(), AnalysisError>
         if rail.volts_step < 0.0 || rail.amps_step < 0.0 {
             return fault(format!("rail {} has a negative step", rail.name));
         }
+        if rail.tolerance.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
+            return fault(format!("rail {}: a tolerance is a share from 0 to 1", rail.name));
+        }
         let mut outer = rail.inside.as_ref();
         for _ in 0..manifest.rails.len() {
             let next = outer.and_then(|name| manifest.rails.iter().find(|r| r.name == *name));

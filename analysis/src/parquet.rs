@@ -24,7 +24,7 @@ pub(crate) enum Kind {
 }
 
 /// Columns of text.
-const TEXT: [&str; 25] = [
+const TEXT: [&str; 30] = [
     "board",
     "bound",
     "bundle",
@@ -32,9 +32,11 @@ const TEXT: [&str; 25] = [
     "check",
     "component",
     "detail",
+    "differs",
     "inside",
     "joules_merged",
     "kind",
+    "largest_term",
     "layer",
     "merged",
     "network",
@@ -42,9 +44,12 @@ const TEXT: [&str; 25] = [
     "outcome",
     "policy",
     "provenance",
+    "provenance_a",
+    "provenance_b",
     "quantity",
     "rail",
     "role",
+    "says",
     "source",
     "split",
     "status",
@@ -53,8 +58,20 @@ const TEXT: [&str; 25] = [
 ];
 
 /// Columns of whole numbers.
-const INTEGERS: [&str; 8] =
-    ["bytes_theoretical", "flops", "groups", "image", "images", "layers", "readings", "run"];
+const INTEGERS: [&str; 12] = [
+    "bytes_theoretical",
+    "flops",
+    "groups",
+    "image",
+    "images",
+    "images_a",
+    "images_b",
+    "layers",
+    "readings",
+    "run",
+    "runs_a",
+    "runs_b",
+];
 
 /// Rows that are held before they are written.
 const ROW_GROUP: usize = 1 << 16;

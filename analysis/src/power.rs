@@ -31,4 +31,5 @@ pub(crate) mod rail;
 pub(crate) mod reader;
 pub(crate) mod student;
 mod tiles;
+pub(crate) mod tolerance;
 pub(crate) mod variance;

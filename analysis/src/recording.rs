@@ -12,7 +12,8 @@ use crate::layers::times::Times;
 use crate::layers::watch::Watch;
 use crate::power::energy::{RailEnergy, measure};
 use crate::power::rail::Rail;
-use crate::power::variance::CLOCK_RATE;
+use crate::power::variance::{CLOCK_RATE, Shares};
+use crate::processes::{self, Processes};
 use crate::refusal::Refusal;
 use crate::results::{ConservationRow, RailRole, Split};
 use crate::spans::{Coexecution, Part, Run, Spans};
@@ -33,6 +34,8 @@ pub(crate) struct Recording<'a> {
     pub(crate) rails: Vec<Rail>,
     pub(crate) traffic: Traffic,
     pub(crate) truth: Option<Truth>,
+    /// Whose work CPUs did.
+    pub(crate) processes: Processes,
     /// The balance of each rail.
     pub(crate) balances: Vec<ConservationRow>,
     /// For each run, for each rail; all runs of a co-execution have those of the whole.
@@ -101,15 +104,20 @@ impl Recording<'_> {
     /// Energies of all runs on all rails, and with them the balances; where a balance is broken,
     /// the rail's energies are taken back.
     pub(crate) fn measure(&mut self) {
-        let clock_rate = match self.manifest.clock.kind {
-            ClockKind::Wall => CLOCK_RATE,
-            ClockKind::Virtual => 0.0,
-        };
+        let shares = |rail: &Rail| Shares { clock: self.clock_rate(), tolerance: rail.tolerance };
         let energies: Vec<Vec<_>> = (0..self.spans.runs.len())
             .map(|run| match self.block(run) {
-                Ok((index, block)) => {
-                    self.rails.iter().map(|rail| measure(rail, index, block, clock_rate)).collect()
-                }
+                Ok((index, block)) => self
+                    .rails
+                    .iter()
+                    .map(|rail| {
+                        let energy = measure(rail, index, block, shares(rail))?;
+                        Ok(match self.others(&rail.record.name, index) {
+                            Some(shares) => energy.without_others(shares),
+                            None => energy,
+                        })
+                    })
+                    .collect(),
                 Err(refusal) => vec![Err(refusal); self.rails.len()],
             })
             .collect();
@@ -123,6 +131,34 @@ impl Recording<'_> {
                 };
                 self.energies.iter_mut().for_each(|run| run[place] = Err(refusal.clone()));
             }
+        }
+    }
+
+    /// Whose work was done on a rail in a block, where that is one CPU cluster's own and others worked
+    /// there too.
+    fn others(&self, rail: &str, block: usize) -> Option<processes::Shares> {
+        let shares = self.processes.shares(self.cluster_of(rail)?, block)?;
+        shares.others_count().then_some(shares)
+    }
+
+    /// The CPU cluster whose own a rail is, if it feeds nobody else. Where a cluster lists no other rail,
+    /// its own is taken to be the supply of memory and whatever else there is.
+    pub(crate) fn cluster_of(&self, rail: &str) -> Option<&str> {
+        let feeds = |it: &&ComponentRecord| {
+            let own = it.rails.first();
+            own.is_some_and(|own| own == rail || self.around(own).any(|outer| outer == rail))
+        };
+        let mut fed = self.manifest.components.iter().filter(feeds);
+        let (only, others) = (fed.next()?, fed.next());
+        let own = only.rails.first().is_some_and(|own| own == rail) && only.rails.len() > 1;
+        (others.is_none() && own && only.kind == "cpu").then_some(only.name.as_str())
+    }
+
+    /// By what share the clock's rate may be wrong.
+    pub(crate) fn clock_rate(&self) -> f64 {
+        match self.manifest.clock.kind {
+            ClockKind::Wall => CLOCK_RATE,
+            ClockKind::Virtual => 0.0,
         }
     }
 
@@ -234,6 +270,14 @@ impl Recording<'_> {
         }
     }
 
+    /// Whether other processes' joules were taken out of a run's.
+    pub(crate) fn has_others(&self, run: usize) -> bool {
+        let counted = self.counted_rails(run);
+        let rails = self.rails.iter().zip(&self.energies[run]);
+        let mut own = rails.filter(|(rail, _)| counted.contains(&rail.record.name.as_str()));
+        own.any(|(_, energy)| energy.as_ref().is_ok_and(|it| it.others.is_some()))
+    }
+
     /// The worst provenance of what went into a run's row.
     pub(crate) fn provenance(&self, run: usize) -> Provenance {
         let manifest = self.manifest;
@@ -254,6 +298,7 @@ impl Recording<'_> {
             .chain(rails.map(|rail| rail.provenance))
             .chain(counters.map(|counter| counter.provenance))
             .chain(split)
+            .chain(self.has_others(run).then_some(Provenance::Estimated))
             .fold(board, Ord::max)
     }
 }

@@ -33,6 +33,8 @@ pub struct SummaryRow {
     pub joules_per_image: Option<f64>,
     /// Half of the 95 % interval of `joules_per_image`, in joules.
     pub joules_per_image_ci95: Option<f64>,
+    /// What that is made of.
+    pub interval: Option<IntervalTerms>,
     /// `1 / joules_per_image`.
     pub images_per_joule: Option<f64>,
     /// 10⁹ floating-point operations a second, over the same time as `images_per_s`.
@@ -137,6 +139,26 @@ pub struct EnergyRow {
     pub active_joules: Option<f64>,
     /// Half of the 95 % interval of `active_joules`.
     pub active_joules_ci95: Option<f64>,
+    /// What of it is by noise of readings, what happened between them, and the edges of the run.
+    pub sampling_ci95: Option<f64>,
+    /// What is by idle power.
+    pub idle_ci95: Option<f64>,
+    /// What is by the sensor's steps.
+    pub quantisation_ci95: Option<f64>,
+    /// What is by the sensor's gain, for the tolerance that was given.
+    pub tolerance_ci95: Option<f64>,
+    /// What is by the clock's rate.
+    pub clock_ci95: Option<f64>,
+    /// How far the component's share may lie off, which comes on top of the others.
+    pub split_ci95: Option<f64>,
+    /// The largest of these.
+    pub largest_term: Option<&'static str>,
+    /// Seconds that images of the component ran, overlaps once.
+    pub busy_s: Option<f64>,
+    /// `active_joules` ÷ `busy_s`: the component's power on this rail while it is busy.
+    pub busy_watts: Option<f64>,
+    /// Half of its 95 % interval.
+    pub busy_watts_ci95: Option<f64>,
     /// Mean power in the recording's idle gaps.
     pub idle_watts: Option<f64>,
     /// Fresh readings during the run itself.
@@ -149,6 +171,62 @@ pub struct EnergyRow {
     pub note: String,
 }
 
+/// What half of a 95 % interval of joules is made of, in joules: each term alone. Squares of the first
+/// five add up to that of all five together; the split's bound comes on top.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct IntervalTerms {
+    /// Noise of readings, what happened between them, and at the edges of the run.
+    pub sampling: f64,
+    /// Idle power, which is taken off.
+    pub idle: f64,
+    /// The sensor's steps.
+    pub quantisation: f64,
+    /// The sensor's gain, which no reading tells of: `--sensor-tolerance`.
+    pub tolerance: f64,
+    /// The clock's rate.
+    pub clock: f64,
+    /// How far a component's share of a rail may lie off.
+    pub split: f64,
+}
+
+impl IntervalTerms {
+    /// Their names and values.
+    pub fn named(&self) -> [(&'static str, f64); 6] {
+        [
+            ("sampling", self.sampling),
+            ("idle", self.idle),
+            ("quantisation", self.quantisation),
+            ("tolerance", self.tolerance),
+            ("clock", self.clock),
+            ("split", self.split),
+        ]
+    }
+
+    /// The largest term's name.
+    pub fn largest(&self) -> &'static str {
+        self.named().into_iter().max_by(|a, b| a.1.total_cmp(&b.1)).map_or("", |(name, _)| name)
+    }
+
+    /// Half of the whole interval.
+    pub fn half_width(&self) -> f64 {
+        let chance: f64 = self.named()[..5].iter().map(|(_, term)| term * term).sum();
+        chance.sqrt() + self.split
+    }
+
+    /// The same of one image of so many.
+    #[must_use]
+    pub fn each_of(&self, images: f64) -> Self {
+        IntervalTerms {
+            sampling: self.sampling / images,
+            idle: self.idle / images,
+            quantisation: self.quantisation / images,
+            tolerance: self.tolerance / images,
+            clock: self.clock / images,
+            split: self.split / images,
+        }
+    }
+}
+
 /// How a component's share of a rail was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -159,6 +237,10 @@ pub enum Split {
     SoloRuns,
     /// By how the rail's readings follow which components are busy.
     Regression,
+    /// As `Regression`, with others that readings do not tell it apart from: by busy time among them.
+    Merged,
+    /// No other component lists it, but other processes worked there: by CPU time and frequency.
+    CpuTime,
     /// By busy time: nothing else is known, and the interval says so.
     BusyTime,
 }
@@ -193,13 +275,15 @@ pub struct ConservationRow {
     pub integral_joules: f64,
     /// Active joules of the runs whose component lists the rail.
     pub attributed_joules: f64,
+    /// Joules above idle of other processes that worked meanwhile.
+    pub other_joules: f64,
     /// Idle power times `seconds`.
     pub idle_joules: f64,
     /// Joules above idle that belong to no such run.
     pub unattributed_joules: f64,
     /// Those, of the integral.
     pub unattributed_pct: Option<f64>,
-    /// |attributed + idle + unattributed − integral| ÷ the larger of integral and idle.
+    /// |attributed + other + idle + unattributed − integral| ÷ the larger of integral and idle.
     pub closure_error: f64,
     /// Whether the balance holds.
     pub verdict: Verdict,

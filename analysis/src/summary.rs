@@ -9,31 +9,38 @@ use wattline_trace::{DitherRecord, Name};
 
 use crate::coexecution::work::images_worth;
 use crate::coexecution::{check, solo_run};
+use crate::compare::{self, RowQuantities};
+use crate::power::energy::RailEnergy;
+use crate::power::rail::Rail;
 use crate::power::variance::Variance;
+use crate::quantity::{Quantity, SensorPart};
 use crate::recording::Recording;
 use crate::refusal::Refusal;
-use crate::results::{Split, SummaryRow};
+use crate::results::{IntervalTerms, Split, SummaryRow};
 use crate::spans::{Coexecution, Part, Run, seconds};
 
 /// Share of a run that images must fill for its joules to be theirs without a remark.
 const LEAST_FILLED: f64 = 0.95;
 
 /// What stands for a policy that the manifest does not name.
-const UNKNOWN: &str = "unknown";
+pub(crate) const UNKNOWN: &str = "unknown";
 
-/// The rows of all runs, in the order of tables.
-pub(crate) fn rows(recording: &Recording<'_>) -> Vec<SummaryRow> {
+/// The rows of all runs, in the order of tables, each with what comparing it takes.
+pub(crate) fn rows(recording: &Recording<'_>) -> (Vec<SummaryRow>, Vec<RowQuantities>) {
     let mut rows: Vec<Option<SummaryRow>> = vec![None; recording.spans.runs.len()];
+    let mut quantities = Vec::new();
     for index in recording.spans.in_order() {
-        let mut row = row(recording, index);
+        let (mut row, known) = row(recording, index);
         against_solo::compare(&mut row, recording, index, &rows);
         rows[index] = Some(row);
+        quantities.push(known);
     }
-    recording.spans.in_order().into_iter().filter_map(|index| rows[index].take()).collect()
+    let in_order = recording.spans.in_order().into_iter();
+    (in_order.filter_map(|index| rows[index].take()).collect(), quantities)
 }
 
 /// The row of run `index`. An empty cell has its reason in the row's refusals.
-fn row(recording: &Recording<'_>, index: usize) -> SummaryRow {
+fn row(recording: &Recording<'_>, index: usize) -> (SummaryRow, RowQuantities) {
     let run = &recording.spans.runs[index];
     let work = Work::of(recording, index);
     let mut refusals = Vec::new();
@@ -45,10 +52,12 @@ fn row(recording: &Recording<'_>, index: usize) -> SummaryRow {
         &mut refusals,
     );
     let energy = known(active_energy(recording, index), &sound, &mut refusals);
-    let bytes = known(dram_bytes(recording, index), &sound, &mut refusals);
+    let interval = energy.as_ref().map(|it| it.terms().each_of(images));
+    let dram = known(dram_bytes(recording, index), &sound, &mut refusals);
+    let bytes = dram.as_ref().map(|it| it.value);
     let flops = known(work.flops.ok_or(Refusal::NoFlops), &sound, &mut refusals);
     let theoretical = known(work.bytes.ok_or(Refusal::NoTheoreticalBytes), &sound, &mut refusals);
-    let joules_per_image = energy.map(|(joules, _)| joules / images);
+    let joules_per_image = energy.as_ref().map(|it| it.joules / images);
     let together = recording.coexecution(index);
     let record = recording.manifest.coexecution.as_ref();
     let policy = || record.map_or(UNKNOWN.into(), |record| Name::new(&record.policy));
@@ -58,7 +67,8 @@ fn row(recording: &Recording<'_>, index: usize) -> SummaryRow {
         images: work.count,
         images_per_s: rate,
         joules_per_image,
-        joules_per_image_ci95: energy.map(|(_, half_width)| half_width / images),
+        joules_per_image_ci95: interval.map(|terms| terms.half_width()),
+        interval,
         images_per_joule: joules_per_image.map(f64::recip).filter(|it| it.is_finite()),
         gop_per_s: flops.zip(rate).map(|(flops, rate)| flops / images * rate * 1e-9),
         oi_theoretical: flops.zip(theoretical).map(|(flops, bytes)| flops / bytes),
@@ -80,7 +90,9 @@ fn row(recording: &Recording<'_>, index: usize) -> SummaryRow {
         remarks: remarks(recording, index, &work),
     };
     truth_columns::hold_against_truth(&mut row, recording, index, images);
-    row
+    let energy = energy.map(|it| it.quantity().each_of(images));
+    let dram = dram.map(|it| it.each_of(images));
+    (row, compare::of_run(recording, index, energy, rate, dram))
 }
 
 /// The work of a run: what its numbers are divided by.
@@ -183,11 +195,39 @@ fn known<T>(
     }
 }
 
-/// Active joules of a run over its component's rails, and half of their 95 % interval.
+/// Active joules of a run over its component's rails.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ActiveEnergy {
+    pub(crate) joules: f64,
+    variance: Variance,
+    /// How far the component's shares of rails may lie off.
+    bound: f64,
+    sensors: Vec<SensorPart>,
+}
+
+impl ActiveEnergy {
+    /// What half of the 95 % interval is made of.
+    pub(crate) fn terms(&self) -> IntervalTerms {
+        self.variance.terms(self.bound)
+    }
+
+    fn quantity(self) -> Quantity {
+        Quantity {
+            value: self.joules,
+            own: self.variance.own(),
+            freedom: self.variance.freedom,
+            clock: self.variance.clock_error,
+            bound: self.bound,
+            sensors: self.sensors,
+        }
+    }
+}
+
+/// Active joules of a run over its component's rails.
 pub(crate) fn active_energy(
     recording: &Recording<'_>,
     index: usize,
-) -> Result<(f64, f64), Refusal> {
+) -> Result<ActiveEnergy, Refusal> {
     recording.block(index)?;
     if let Some((component, _)) = recording.stand_ins(index).first() {
         return Err(Refusal::StandInEnergy { component: component.to_string() });
@@ -197,45 +237,51 @@ pub(crate) fn active_energy(
         let component = recording.spans.runs[index].component.to_string();
         return Err(Refusal::NoRails { component });
     }
-    let mut joules = 0.0;
-    let mut variance = Variance::default();
-    let mut bound = 0.0;
+    let mut found = ActiveEnergy::default();
     for rail in counted {
         let place = recording.rails.iter().position(|known| known.record.name == rail);
         let place = place.ok_or_else(|| Refusal::RailNotRecorded { rail: rail.to_owned() })?;
         let energy = recording.energies[index][place].as_ref().map_err(Clone::clone)?;
         // Where the energy is known, so is the share.
         let Some(part) = recording.share(index, place) else { continue };
-        joules += part.share * energy.active_joules;
-        variance += energy.variance.scaled(part.share);
-        bound += part.bound;
+        let value = part.share * energy.active_joules;
+        found.joules += value;
+        found.variance += energy.variance.scaled(part.share);
+        found.bound += part.bound + part.share * energy.bound;
+        let tolerance = recording.rails[place].tolerance;
+        found.sensors.push(SensorPart { rail: Name::new(rail), value, tolerance });
     }
-    let half_width = variance.half_width();
-    if !(joules.is_finite() && (half_width + bound).is_finite()) || half_width >= joules {
+    let (joules, half_width) = (found.joules, found.variance.half_width());
+    if !(joules.is_finite() && (half_width + found.bound).is_finite()) || half_width >= joules {
         return Err(Refusal::Undetermined { joules, half_width });
     }
-    Ok((joules, half_width + bound))
+    Ok(found)
 }
 
-/// Joules of one image of a run, and half of their 95 % interval, where they are known.
-pub(crate) fn joules_per_image(recording: &Recording<'_>, index: usize) -> Option<(f64, f64)> {
+/// Joules of one image of a run, where they are known.
+pub(crate) fn joules_per_image(recording: &Recording<'_>, index: usize) -> Option<Quantity> {
     let work = Work::of(recording, index);
     let known = sound(recording, index, &work).and_then(|()| active_energy(recording, index));
-    let (joules, half_width) = known.ok()?;
-    Some((joules / work.images, half_width / work.images))
+    Some(known.ok()?.quantity().each_of(work.images))
 }
 
 /// DRAM bytes of a run; of a component in a co-execution by what an image took it alone.
-pub(crate) fn dram_bytes(recording: &Recording<'_>, index: usize) -> Result<f64, Refusal> {
+pub(crate) fn dram_bytes(recording: &Recording<'_>, index: usize) -> Result<Quantity, Refusal> {
     let run = &recording.spans.runs[index];
     let own = recording.component(&run.component).and_then(|it| it.stand_in.as_ref());
     if own.is_some_and(|stand_in| !stand_in.moves_bytes) {
         return Err(Refusal::StandInTraffic { component: run.component.to_string() });
     }
     let (block, at) = recording.block(index)?;
-    let bytes = recording.traffic.bytes(block, at)?;
+    let (bytes, spread) = recording.traffic.bytes(block, at)?;
+    // The rate of idle traffic during the run lies anywhere in the spread of idle gaps.
+    let part_of = |share: f64| Quantity {
+        value: share * bytes,
+        own: (share * spread).powi(2) / 12.0,
+        ..Quantity::default()
+    };
     let (Part::Lane(_), Some(together)) = (run.part, recording.coexecution(index)) else {
-        return Ok(bytes);
+        return Ok(part_of(1.0));
     };
     let lanes: Vec<&Run> = together.lanes.iter().map(|&it| &recording.spans.runs[it]).collect();
     let images = images_worth(&lanes);
@@ -244,7 +290,7 @@ pub(crate) fn dram_bytes(recording: &Recording<'_>, index: usize) -> Result<f64,
     });
     let expected: Vec<f64> = expected.collect::<Result<_, Refusal>>()?;
     let place = together.lanes.iter().position(|&lane| lane == index).unwrap_or(0);
-    Ok(bytes * expected[place] / expected.iter().sum::<f64>())
+    Ok(part_of(expected[place] / expected.iter().sum::<f64>()))
 }
 
 fn solo_bytes_per_image(recording: &Recording<'_>, lane: usize) -> Result<f64, Refusal> {
@@ -252,7 +298,7 @@ fn solo_bytes_per_image(recording: &Recording<'_>, lane: usize) -> Result<f64, R
     let unseen = || Refusal::NoSoloBytes { component: lane.component.to_string() };
     let solo = solo_run(recording, lane).ok_or_else(unseen)?;
     let (block, at) = recording.block(solo)?;
-    let bytes = recording.traffic.bytes(block, at).map_err(|_| unseen())?;
+    let (bytes, _) = recording.traffic.bytes(block, at).map_err(|_| unseen())?;
     Ok(bytes / recording.spans.runs[solo].images.len() as f64)
 }
 
@@ -265,6 +311,7 @@ fn remarks(recording: &Recording<'_>, index: usize, work: &Work) -> Vec<String> 
         (Part::Lane(_), _) => remarks_on_shares(recording, index),
         _ => [remarks_on_solo(run), remarks_on_dither(recording)].concat(),
     });
+    remarks.extend(remarks_on_others(recording, index));
     remarks
 }
 
@@ -310,6 +357,30 @@ fn remarks_on_all(recording: &Recording<'_>, together: &Coexecution, work: &Work
     remarks
 }
 
+/// Which joules were taken out because other processes drew them.
+fn remarks_on_others(recording: &Recording<'_>, index: usize) -> Vec<String> {
+    let counted = recording.counted_rails(index);
+    let rails = recording.rails.iter().zip(&recording.energies[index]);
+    let rails = rails.filter(|(rail, _)| counted.contains(&rail.record.name.as_str()));
+    let remark = |(rail, energy): (&Rail, &Result<RailEnergy, Refusal>)| {
+        let energy = energy.as_ref().ok()?;
+        let shares = energy.others?;
+        Some(format!(
+            "{:.1} % of the CPU time on {} was other processes': their {:.3} J are not in, estimated by \
+             CPU time{}",
+            100.0 * (1.0 - shares.target),
+            rail.record.name,
+            energy.other_joules,
+            if shares.clocked {
+                " and clock frequency"
+            } else {
+                " alone, for no frequency is known"
+            },
+        ))
+    };
+    rails.filter_map(remark).collect()
+}
+
 /// Which joules are a component's by a rule, and by which.
 fn remarks_on_shares(recording: &Recording<'_>, index: usize) -> Vec<String> {
     let split_by = |how: Split| {
@@ -327,6 +398,11 @@ fn remarks_on_shares(recording: &Recording<'_>, index: usize) -> Vec<String> {
     [
         told(Split::SoloRuns, "estimated from runs alone"),
         told(Split::Regression, "estimated from how readings follow who is busy"),
+        told(
+            Split::Merged,
+            "estimated from how readings follow who is busy, with components that are busy at the same \
+             times, by busy time among them",
+        ),
         told(
             Split::BusyTime,
             "estimated by busy time, which says little: run each component alone in the same \

@@ -89,11 +89,12 @@ impl Traffic {
         Ok(traffic)
     }
 
-    /// DRAM bytes above idle of block `index`, which holds one whole run.
+    /// DRAM bytes above idle of block `index`, which holds one whole run, and by how many of them idle
+    /// gaps differ.
     ///
     /// # Errors
     /// A refusal, where the counts do not carry a number.
-    pub(crate) fn bytes(&self, index: usize, block: &Block) -> Result<f64, Refusal> {
+    pub(crate) fn bytes(&self, index: usize, block: &Block) -> Result<(f64, f64), Refusal> {
         if let Some(refusal) = &self.refusal {
             return Err(refusal.clone());
         }
@@ -114,7 +115,7 @@ impl Traffic {
         if active <= spread {
             return Err(Refusal::TrafficUndetermined { bytes: active, spread });
         }
-        Ok(active)
+        Ok((active, spread))
     }
 
     /// Idle traffic of all ports, in bytes a second, and by how much idle gaps differ.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
+use synthetic::accounts::{Load, accounts};
 use synthetic::{MS, Scene};
 use wattline_analysis::{Analysis, AnalysisError, Options, SummaryRow, analyze};
 use wattline_trace::Outcome;
@@ -16,7 +17,8 @@ use wattline_trace::Outcome;
 /// Mutations that are tried, unless `MUTATIONS` says how many.
 const MUTATIONS: u64 = 4_000;
 
-const FILES: [&str; 5] = ["manifest.json", "power.csv", "traffic.csv", "spans.csv", "agent.csv"];
+const FILES: [&str; 6] =
+    ["manifest.json", "power.csv", "traffic.csv", "spans.csv", "agent.csv", "cpu.csv"];
 
 /// A number that somebody might find where another belongs.
 const NUMBERS: [&str; 12] = [
@@ -150,7 +152,14 @@ impl Bundle {
     fn write(directory: &Path, seed: u64) -> Self {
         let mut scene = Scene::usual(35_200_000, seed);
         scene.end += seed * 300 * MS;
-        scene.tables().write(directory, Outcome::Completed);
+        let mut tables = scene.tables();
+        // Others work beside the first run.
+        let (start, end) = (scene.jobs[0].start, scene.jobs[0].end);
+        let load = |from, target, others| Load { from, target, others, khz: Some(1_000_000) };
+        let loads = [load(0, 0.0, 0.1), load(start, 0.6, 0.3), load(end, 0.0, 0.1)];
+        tables.cpu = accounts(&loads, scene.end);
+        tables.manifest.components[0].cpus = vec![0, 1];
+        tables.write(directory, Outcome::Completed);
         let read = |file| (file, fs::read(directory.join(file)).unwrap());
         Bundle { directory: directory.to_owned(), files: FILES.map(read).to_vec() }
     }

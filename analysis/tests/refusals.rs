@@ -295,7 +295,7 @@ fn missing_files_are_named() {
         tables().write(directory.path(), Outcome::Completed);
         fs::remove_file(directory.path().join(file)).unwrap();
         let bundles = [directory.path().to_owned()];
-        let answer = analyze(&bundles, &Options { check_truth: true });
+        let answer = analyze(&bundles, &Options { check_truth: true, ..Options::default() });
         assert_eq!(answer.is_err(), fatal, "{file}");
         if let Err(error) = answer {
             assert!(error.to_string().contains(file), "{error}");
@@ -403,7 +403,7 @@ proptest! {
             bytes.truncate(cut.index(bytes.len()));
         }
         fs::write(&path, bytes).unwrap();
-        if let Ok(analysis) = analyze(&[directory.path().to_owned()], &Options { check_truth }) {
+        if let Ok(analysis) = analyze(&[directory.path().to_owned()], &Options { check_truth, ..Options::default() }) {
             for row in &analysis.summary {
                 let cells = [row.images_per_s, row.joules_per_image, row.joules_per_image_ci95, row.images_per_joule, row.gop_per_s, row.oi_empirical, row.oi_theoretical, row.dram_bytes_per_image, row.frames_pct, row.latency_p50_ms, row.gain_pct, row.efficiency_solo, row.efficiency_oracle, row.images_per_joule_gain_pct];
                 prop_assert!(cells.iter().flatten().all(|value| value.is_finite()), "{row:?}");

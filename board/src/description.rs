@@ -9,7 +9,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::quantity::{
-    Bandwidth, Capacity, EnergyPerByte, FlopRate, Frequency, Power, Resistance, Time, Voltage,
+    Bandwidth, Capacity, EnergyPerByte, FlopRate, Frequency, Power, Resistance, Time, Tolerance,
+    Voltage,
 };
 
 pub use load::{DescriptionError, builtin_names};
@@ -74,6 +75,8 @@ pub struct Rail {
     pub chip: String,
     /// The shunt.
     pub shunt: Resistance,
+    /// How far its readings' gain may lie off, chip and shunt together; absent where nobody knows.
+    pub tolerance: Option<Spanned<Tolerance>>,
     /// Its voltage ahead of the shunt. Only the emulated board uses it.
     pub voltage: Voltage,
     /// Its power when nothing runs, idle memory traffic included. Only the emulated board uses it.
@@ -257,13 +260,17 @@ pub struct Noise {
     pub bus: Voltage,
     /// Largest error of a sensor's conversion time, as a share of it, from 0 to 0.5.
     pub conversion_clock: Spanned<f64>,
+    /// Largest error of a sensor's gain: each has one of its own, drawn from the run's seed, within
+    /// this and evenly. None unless it is asked for.
+    pub gain: Tolerance,
 }
 
 impl Default for Noise {
     /// Guesses: an INA231's own LSBs are 2.5 µV and 1.25 mV; a board adds to that.
     fn default() -> Self {
         let conversion_clock = Spanned::new(0..0, 0.005);
-        Noise { shunt: Voltage::new(10e-6), bus: Voltage::new(1e-3), conversion_clock }
+        let gain = Tolerance::new(0.0);
+        Noise { shunt: Voltage::new(10e-6), bus: Voltage::new(1e-3), conversion_clock, gain }
     }
 }
 

@@ -115,6 +115,21 @@ fn model(roots: &Roots) -> String {
         .unwrap_or_else(|| "unknown machine".to_owned())
 }
 
+/// What tells this machine from others of its model, as its sensors err in a way of their own: a mark
+/// of the serial number of board or chip, which itself nobody needs to know. None where neither
+/// device tree nor `/proc/cpuinfo` says one. (A machine-id would not do: it is copied with an SD card.)
+pub fn unit(roots: &Roots) -> Option<String> {
+    let of_chip = || {
+        let cpuinfo = fs::read_to_string(roots.procfs.join("cpuinfo")).ok()?;
+        let line = cpuinfo.lines().find(|line| line.starts_with("Serial"))?;
+        Some(line.split_once(':')?.1.trim().to_owned())
+    };
+    let serial = text(&roots.procfs.join("device-tree/serial-number")).or_else(of_chip)?;
+    // Some firmware fills it with zeros.
+    let says_something = serial.chars().any(|it| it.is_alphanumeric() && it != '0');
+    says_something.then(|| format!("{:08x}", crc32fast::hash(serial.as_bytes())))
+}
+
 /// CPUs that are online; CPU 0 if the machine does not say.
 pub fn online_cpus(roots: &Roots) -> Vec<u32> {
     text(&roots.sysfs.join("devices/system/cpu/online"))
@@ -213,6 +228,26 @@ mod tests {
         assert_eq!((board.name.as_str(), board.model.as_str()), ("host", "Some Board"));
         assert_eq!(board.components[0].cpus, [0, 1, 2, 5]);
         assert_eq!(board.components[0].frequencies[0].hertz(), 200e6);
+    }
+
+    #[test]
+    fn units_of_a_model_are_told_apart_by_their_serial_numbers() {
+        let (_directory, roots) = machine();
+        assert_eq!(unit(&roots), None);
+        let cpuinfo = |serial: &str| {
+            fs::write(
+                roots.procfs.join("cpuinfo"),
+                format!("model name: x\nSerial\t\t: {serial}\n"),
+            )
+            .unwrap();
+            unit(&roots)
+        };
+        assert_eq!(cpuinfo("0000000000000000"), None);
+        let one = cpuinfo("00000000a1b2c3d4").unwrap();
+        assert!(!one.contains("a1b2"), "{one}");
+        assert_ne!(cpuinfo("00000000a1b2c3d5").unwrap(), one);
+        fs::write(roots.procfs.join("device-tree/serial-number"), "X1\0").unwrap();
+        assert_ne!(unit(&roots).unwrap(), one, "the board's own is asked first");
     }
 
     #[test]

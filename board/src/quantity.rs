@@ -94,6 +94,8 @@ quantities! {
     Frequency (hertz): "2000 MHz", [("kHz", 1e3), ("MHz", 1e6), ("GHz", 1e9)];
     /// A resistance.
     Resistance (ohms): "10 mOhm", [("uOhm", 1e-6), ("mOhm", 1e-3), ("Ohm", 1.0)];
+    /// How far a gain may lie off, as a share of it.
+    Tolerance (share): "0.5 %", [("ppm", 1e-6), ("%", 1e-2)];
     /// A voltage.
     Voltage (volts): "1.2 V", [("uV", 1e-6), ("mV", 1e-3), ("V", 1.0)];
 }

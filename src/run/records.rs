@@ -78,6 +78,7 @@ fn component(target: &Target, lane: &Lane) -> ComponentRecord {
         kind: component.kind.as_str().to_owned(),
         executor: lane.executor.clone(),
         rails: rails.into_iter().map(str::to_owned).collect(),
+        cpus: component.cpus.clone(),
         threads: match lane.work {
             Work::Emulated(_) | Work::Gpu { .. } | Work::Npu { .. } => None,
             Work::Cpus { threads, .. } => u32::try_from(threads).ok(),

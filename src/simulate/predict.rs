@@ -207,6 +207,7 @@ fn rows(
             joules_per_image,
             // The model knows no interval.
             joules_per_image_ci95: None,
+            interval: None,
             images_per_joule,
             gop_per_s: Some(flops * rates.images * 1e-9),
             oi_theoretical: Some(flops / alone.theoretical_bytes(graph)),

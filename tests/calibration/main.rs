@@ -4,7 +4,9 @@
 //! them: of images both are tested for. The intervals of layers may hold it more often, for where
 //! layers are merged they hold all that readings leave possible.
 
+mod comparison;
 mod recorded;
+mod together;
 
 use recorded::{Case, for_seeds};
 

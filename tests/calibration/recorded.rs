@@ -23,7 +23,7 @@ const SECOND_NS: u64 = 1_000_000_000;
 /// One network on one component, recorded.
 #[derive(Debug, Clone)]
 pub(crate) struct Case {
-    board: Description,
+    pub(crate) board: Description,
     network: &'static str,
     component: &'static str,
     work: Arc<Work>,
@@ -71,19 +71,19 @@ impl Case {
 
     /// Records it with a second of idle time on either side, and analyses the recording.
     pub(crate) fn run(&self, seed: u64) -> (Analysis, Truth) {
-        let memory = std::path::Path::new("/dev/shm");
-        let home = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() }.unwrap();
+        let home = in_memory();
         let trace = home.path().join("trace");
         let truth = self.record(seed, &trace);
         (analyze(&[trace], &Options::default()).unwrap(), truth)
     }
 
-    fn record(&self, seed: u64, directory: &std::path::Path) -> Truth {
+    /// The same, without the analysis.
+    pub(crate) fn record(&self, seed: u64, directory: &std::path::Path) -> Truth {
         let board = EmulatedBoard::start(self.board.clone(), ClockKind::Virtual, seed).unwrap();
         let clock = Arc::clone(board.clock());
         let attendance = attend(&clock);
         let inventory = Inventory::discover(&self.board, board.roots());
-        let mut manifest = self.manifest(seed);
+        let mut manifest = manifest(&self.board, &[self.component], seed);
         manifest.rails = inventory.rail_records(Some(Provenance::Emulated));
         manifest.counters = inventory.counter_records(450.0, Some(Provenance::Emulated));
         let bundle = BundleWriter::create(directory, &manifest, false).unwrap();
@@ -184,46 +184,57 @@ impl Case {
         let joules = |spent: &Spent| counted.iter().map(|&rail| spent.active_joules[rail]).sum();
         Truth { joules: joules(image), layers: layers.iter().map(joules).collect() }
     }
+}
 
-    fn manifest(&self, seed: u64) -> Manifest {
-        let component = self.board.component(self.component).unwrap();
-        let record = ComponentRecord {
-            name: self.component.to_owned(),
+/// The manifest of a recording of some of a board's components.
+pub(crate) fn manifest(board: &Description, components: &[&str], seed: u64) -> Manifest {
+    let record = |name: &&str| {
+        let component = board.component(name).unwrap();
+        ComponentRecord {
+            name: (*name).to_owned(),
             kind: component.kind.as_str().to_owned(),
             executor: "emulated".to_owned(),
-            rails: self.board.rails_of(component).into_iter().map(str::to_owned).collect(),
+            rails: board.rails_of(component).into_iter().map(str::to_owned).collect(),
+            cpus: vec![],
             threads: None,
             peak_flops_per_s: component.peak_rate().map(|peak| peak.flops_per_s()),
             bandwidth_bytes_per_s: component.bandwidth.map(|known| known.bytes_per_s()),
             provenance: Provenance::Emulated,
             stand_in: None,
-        };
-        Manifest {
-            schema: SCHEMA_VERSION,
-            wattline: env!("CARGO_PKG_VERSION").to_owned(),
-            board: BoardRecord {
-                name: self.board.name.clone(),
-                model: self.board.model.clone(),
-                emulated: true,
-            },
-            kernel: String::new(),
-            command: vec![],
-            clock: ClockRecord { kind: ClockKind::Virtual, utc_offset_ns: 0 },
-            seed,
-            rails: vec![],
-            counters: vec![],
-            hardware_counters: vec![],
-            dram_source: self.board.memory.counter.as_ref().map(|it| it.get_ref().clone()),
-            components: vec![record],
-            models: vec![],
-            coexecution: None,
-            dither: None,
-            inputs: None,
-            complete: false,
-            interrupted: false,
-            failure: None,
         }
+    };
+    Manifest {
+        schema: SCHEMA_VERSION,
+        wattline: env!("CARGO_PKG_VERSION").to_owned(),
+        board: BoardRecord {
+            name: board.name.clone(),
+            model: board.model.clone(),
+            emulated: true,
+            unit: Some("emulated".to_owned()),
+        },
+        kernel: String::new(),
+        command: vec![],
+        clock: ClockRecord { kind: ClockKind::Virtual, utc_offset_ns: 0 },
+        seed,
+        rails: vec![],
+        counters: vec![],
+        hardware_counters: vec![],
+        dram_source: board.memory.counter.as_ref().map(|it| it.get_ref().clone()),
+        components: components.iter().map(record).collect(),
+        models: vec![],
+        coexecution: None,
+        dither: None,
+        inputs: None,
+        complete: false,
+        interrupted: false,
+        failure: None,
     }
+}
+
+/// A directory that no disk slows down, where there is one.
+pub(crate) fn in_memory() -> TempDir {
+    let memory = std::path::Path::new("/dev/shm");
+    if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() }.unwrap()
 }
 
 impl std::fmt::Display for Case {

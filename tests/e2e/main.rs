@@ -16,6 +16,7 @@ mod accuracy;
 mod boards;
 mod coexecution;
 mod coexecution_host;
+mod compare;
 mod damage;
 mod determinism;
 mod disk;

@@ -99,6 +99,9 @@ pub struct BoardRecord {
     pub model: String,
     /// Whether the board is emulated.
     pub emulated: bool,
+    /// What tells it from others of its model, whose sensors err otherwise; none where nothing does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
 }
 
 /// Which clock moved the run.
@@ -137,6 +140,10 @@ pub struct RailRecord {
     pub amps_step: f64,
     /// The rail that contains this one, if one does: the two are never summed.
     pub inside: Option<String>,
+    /// How far the sensor's gain may lie off, as a share: that of the chip and of its shunt. No reading
+    /// tells of it. None where nobody said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tolerance: Option<f64>,
     /// Where its numbers come from.
     pub provenance: Provenance,
 }
@@ -189,6 +196,9 @@ pub struct ComponentRecord {
     /// Rails whose active energy counts as this component's: its own, which stands first, that of
     /// the cluster that drives it, and the memory's.
     pub rails: Vec<String>,
+    /// The CPUs of a cluster, by number; empty of anything else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cpus: Vec<u32>,
     /// Threads that ran networks on it; none where it is not a matter of threads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threads: Option<u32>,

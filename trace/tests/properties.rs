@@ -16,6 +16,7 @@ fn manifest() -> Manifest {
             name: "test".into(),
             model: "A test, \"quoted\"".into(),
             emulated: true,
+            unit: None,
         },
         kernel: "6.12".into(),
         command: vec!["wattline".into(), "run".into()],

@@ -166,7 +166,12 @@ pub fn manifest() -> Manifest {
     Manifest {
         schema: wattline_trace::SCHEMA_VERSION,
         wattline: "test".into(),
-        board: BoardRecord { name: "fake".into(), model: "files".into(), emulated: true },
+        board: BoardRecord {
+            name: "fake".into(),
+            model: "files".into(),
+            emulated: true,
+            unit: None,
+        },
         kernel: "test".into(),
         command: Vec::new(),
         clock: ClockRecord { kind: ClockKind::Wall, utc_offset_ns: 0 },

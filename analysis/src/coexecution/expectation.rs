@@ -9,10 +9,7 @@ use crate::power::energy::RailEnergy;
 use crate::recording::{Recording, Share};
 use crate::refusal::Refusal;
 use crate::results::{RailRole, Split};
-use crate::spans::{Coexecution, Part, Run, Spans};
-
-/// Standard errors to a bound: 95 %.
-const STANDARD_ERRORS: f64 = 2.0;
+use crate::spans::{Coexecution, Part, Run, Spans, seconds};
 
 /// Refuses a co-execution whose spans contradict each other.
 pub(crate) fn check(spans: &Spans, coexecution: &Coexecution) -> Result<(), Refusal> {
@@ -127,13 +124,19 @@ impl<'a> Lanes<'a> {
         if let [only] = on_rail[..] {
             return vec![(only, Share::WHOLE)];
         }
-        let (expected, how) = self
+        let all_by = |how| {
+            move |expected: Vec<Expected>| {
+                expected.into_iter().map(|it| (it, how)).collect::<Vec<_>>()
+            }
+        };
+        let expected = self
             .by_solo_runs(rail, &on_rail)
-            .map(|expected| (expected, Split::SoloRuns))
-            .or_else(|| Some((self.by_regression(rail, &on_rail, sums?)?, Split::Regression)))
-            .unwrap_or_else(|| (self.by_busy_time(&on_rail, energy), Split::BusyTime));
-        let parts = split(energy.active_joules, &expected);
-        let share = |(lane, part): (usize, super::split::Part)| {
+            .map(all_by(Split::SoloRuns))
+            .or_else(|| self.by_regression(rail, &on_rail, sums?))
+            .unwrap_or_else(|| all_by(Split::BusyTime)(self.by_busy_time(&on_rail, energy)));
+        let (expected, how): (Vec<Expected>, Vec<Split>) = expected.into_iter().unzip();
+        let parts = split(energy.active_joules, &expected).into_iter().zip(how);
+        let share = |(lane, (part, how)): (usize, (super::split::Part, Split))| {
             (lane, Share { share: part.share, bound: part.bound, how })
         };
         on_rail.into_iter().zip(parts).map(share).collect()
@@ -204,7 +207,7 @@ impl<'a> Lanes<'a> {
         let run = &self.recording.spans.runs[solo];
         let seconds = Busy::of(run).seconds();
         let joules = energy.active_joules.max(0.0);
-        let error = energy.variance.half_width();
+        let error = energy.variance.half_width() + energy.bound;
         (seconds > 0.0).then(|| Alone {
             joules_per_image: joules / run.images.len() as f64,
             watts: joules / seconds,
@@ -212,20 +215,49 @@ impl<'a> Lanes<'a> {
         })
     }
 
-    fn by_regression(&self, rail: usize, on_rail: &[usize], sums: &Sums) -> Option<Vec<Expected>> {
+    /// None where readings tell nobody apart. Components that they do not tell apart share what their
+    /// group drew by busy time: each may have drawn all of it, or nothing.
+    fn by_regression(
+        &self,
+        rail: usize,
+        on_rail: &[usize],
+        sums: &Sums,
+    ) -> Option<Vec<(Expected, Split)>> {
+        let others = self.other_watts(rail);
         let idle = self.recording.rails[rail].idle()?;
-        // Readings within an image differ by its layers, and not by chance: as many are independent
-        // as the component that ran fewest has images.
-        let images = on_rail.iter().map(|&lane| self.lanes[lane].run.images.len()).min()?;
-        let correlation = (sums.readings() / images.max(1) as f64).max(idle.correlation);
-        let watts = sums.watts(on_rail, idle.watts, correlation)?;
-        let expected = on_rail.iter().zip(watts).map(|(&lane, found)| {
-            let seconds = self.lanes[lane].busy.seconds();
-            let (joules, error) = (found.watts * seconds, found.error * seconds * STANDARD_ERRORS);
-            let least = (joules - error).max(0.0);
-            Expected { lo: joules, hi: joules, least, most: joules + error }
-        });
-        Some(expected.collect())
+        // Who was never busy drew nothing.
+        let nothing = (Expected::default(), Split::Regression);
+        let mut expected = vec![nothing; on_rail.len()];
+        for found in sums.watts(on_rail, idle.watts + others, idle.noise)? {
+            let seconds = |member: usize| self.lanes[on_rail[member]].busy.seconds();
+            let all: f64 = found.members.iter().map(|&member| seconds(member)).sum();
+            let most = (found.watts + found.half_width) * all;
+            for &member in &found.members {
+                let joules = found.watts * seconds(member);
+                let error = found.half_width * seconds(member);
+                expected[member] = match found.members.len() {
+                    1 => {
+                        let least = (joules - error).max(0.0);
+                        let bounds =
+                            Expected { lo: joules, hi: joules, least, most: joules + error };
+                        (bounds, Split::Regression)
+                    }
+                    _ => (Expected { lo: joules, hi: joules, least: 0.0, most }, Split::Merged),
+                };
+            }
+        }
+        Some(expected)
+    }
+
+    /// What other processes drew on a rail meanwhile, in watts.
+    fn other_watts(&self, rail: usize) -> f64 {
+        let Some(all) = self.lanes.first().and_then(|it| self.recording.coexecution(it.index))
+        else {
+            return 0.0;
+        };
+        let run = &self.recording.spans.runs[all.all];
+        let energy = self.recording.energies[all.all][rail].as_ref();
+        energy.map_or(0.0, |it| it.other_joules / seconds(run.start, run.end))
     }
 
     /// Nothing is known but who was busy: each may have drawn all of it, or nothing.

@@ -4,44 +4,78 @@
 //! was busy. Over the readings of a co-execution the `p[c] ≥ 0` that fit best are found from the
 //! normal equations, of which only sums of products are kept.
 //!
-//! Components that are always busy together cannot be told apart. `f[c]` must keep a twentieth of
-//! its square once the other columns are projected out of it (a variance inflation of 20), or
-//! nothing is given. Readings within an image differ by its layers: standard errors count images,
-//! and not readings, as independent.
+//! # What cannot be told apart
+//! Components that are always busy together draw together. `f[c]` must keep a twentieth of its square
+//! once the other columns are projected out of it (a variance inflation of 20). Where one does not, it
+//! and the one it goes with most (the cosine of their columns) become one group, with one power for a
+//! busy second of any of them, and so on until all groups are told apart; where all are one group,
+//! nothing is given ([`Sums::watts`]).
+//!
+//! # Errors
+//! Readings near each other err together: an image's layers draw more and less, and what runs beside it
+//! slows it. The co-execution is cut into stretches of time of several images each, and
+//! `Cov(p) = G⁻¹ (Σ_s u_s u_sᵀ) G⁻¹ · S/(S − k)` with `u_s = X_sᵀ(y_s − X_s p)` of stretch `s` (the
+//! cluster-robust sandwich of Liang and Zeger, Biometrika 73, 1986), on `S − k` degrees of freedom.
+//!
+//! Where components go in step ([`steps`](super::steps)), the same error comes back in each stretch, and
+//! their spread does not show it. The most that an error of the size of the residuals can make of
+//! `p[c]`, `√(Σ r² (G⁻¹)_cc)`, is then added in proportion; `Σ r²` is of residuals beyond the sensor's
+//! noise.
 
 use nalgebra::{DMatrix, DVector};
 use wattline_trace::BundleReader;
 use wattline_trace::rows::PowerRow;
 
 use super::busy::Busy;
+use super::steps::in_step;
 use crate::error::AnalysisError;
 use crate::least_squares::{inverse, non_negative};
-use crate::spans::{Spans, seconds};
+use crate::power::student;
+use crate::spans::{Run, Spans, seconds};
 use crate::table::for_each_row;
 
 /// Least share of a column's square that the others do not explain.
 const LEAST_OWN: f64 = 0.05;
 /// Fewest readings for each unknown.
 const FEWEST_READINGS: u64 = 20;
+/// Stretches that a co-execution is cut into, at most, and images of each component in one, at least.
+const MOST_STRETCHES: usize = 40;
+const IMAGES_A_STRETCH: usize = 2;
+/// Fewest stretches beyond the unknowns for an error to be known.
+const FEWEST_STRETCHES: usize = 4;
 
 /// The sums of one rail over one co-execution.
 #[derive(Debug, Clone)]
 pub(crate) struct Sums {
-    readings: u64,
-    /// `Σ f[c] f[d]`.
-    products: Vec<Vec<f64>>,
-    /// `Σ f[c] P`, `Σ f[c]`, and `Σ P²`, `Σ P`, so that idle power can be taken off afterwards.
-    with_watts: Vec<f64>,
-    columns: Vec<f64>,
-    watts_squared: f64,
-    watts: f64,
+    start: u64,
+    end: u64,
+    stretches: Vec<Stretch>,
+    /// From 0 to 1.
+    in_step: f64,
 }
 
-/// Watts of one component while busy, and their standard error.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// The sums of one stretch of time.
+#[derive(Debug, Clone)]
+struct Stretch {
+    readings: u64,
+    /// `Σ f[c] f[d]`.
+    products: DMatrix<f64>,
+    /// `Σ f[c] P` and `Σ f[c]`, so that idle power can be taken off afterwards.
+    with_watts: DVector<f64>,
+    columns: DVector<f64>,
+    /// `Σ P` and `Σ P²`.
+    watts: f64,
+    watts_squared: f64,
+}
+
+/// Watts of components that readings do not tell apart, while any one of them is busy.
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Watts {
+    /// Which of the components that were asked for.
+    pub(crate) members: Vec<usize>,
     pub(crate) watts: f64,
-    pub(crate) error: f64,
+    /// Half of the 95 % interval.
+    pub(crate) half_width: f64,
 }
 
 /// Sums of each co-execution and rail, by index; read in a pass of their own.
@@ -50,26 +84,31 @@ pub(crate) struct Watts {
 /// If `power.csv` cannot be read.
 pub(crate) fn read(bundle: &BundleReader, spans: &Spans) -> Result<Vec<Vec<Sums>>, AnalysisError> {
     let rails = &bundle.manifest().rails;
-    let busy: Vec<Vec<Busy>> = spans
+    let lanes: Vec<Vec<&Run>> = spans
         .coexecutions
         .iter()
-        .map(|it| it.lanes.iter().map(|&lane| Busy::of(&spans.runs[lane])).collect())
+        .map(|it| it.lanes.iter().map(|&lane| &spans.runs[lane]).collect())
         .collect();
-    let mut sums: Vec<Vec<Sums>> =
-        busy.iter().map(|lanes| vec![Sums::new(lanes.len()); rails.len()]).collect();
-    // What is to be said of the table was said when it was read first.
+    let busy: Vec<Vec<Busy>> =
+        lanes.iter().map(|lanes| lanes.iter().map(|lane| Busy::of(lane)).collect()).collect();
+    let new = |(it, lanes): (&crate::spans::Coexecution, &Vec<&Run>)| {
+        let all = &spans.runs[it.all];
+        vec![Sums::new(all.start, all.end, lanes); rails.len()]
+    };
+    let mut sums: Vec<Vec<Sums>> = spans.coexecutions.iter().zip(&lanes).map(new).collect();
+    // What was to be said of the table was said when it was read first.
     let mut said = Vec::new();
     for_each_row::<PowerRow>(bundle, &mut said, |_, row, _| {
         let Some(rail) = rails.iter().position(|rail| row.rail == *rail.name) else {
             return Ok(());
         };
         let from = row.t_ns.saturating_sub(row.window_ns);
-        for ((it, busy), sums) in spans.coexecutions.iter().zip(&busy).zip(&mut sums) {
-            let all = &spans.runs[it.all];
-            if all.start <= from && row.t_ns <= all.end && from < row.t_ns {
+        for (busy, sums) in busy.iter().zip(&mut sums) {
+            let sums = &mut sums[rail];
+            if sums.start <= from && row.t_ns <= sums.end && from < row.t_ns {
                 let window = seconds(from, row.t_ns);
                 let shares = busy.iter().map(|busy| busy.seconds_within(from, row.t_ns) / window);
-                sums[rail].add(&shares.collect::<Vec<_>>(), row.watts);
+                sums.add(row.t_ns, &shares.collect::<Vec<_>>(), row.watts);
             }
         }
         Ok(())
@@ -78,69 +117,126 @@ pub(crate) fn read(bundle: &BundleReader, spans: &Spans) -> Result<Vec<Vec<Sums>
 }
 
 impl Sums {
-    fn new(columns: usize) -> Self {
-        Sums {
+    fn new(start: u64, end: u64, lanes: &[&Run]) -> Self {
+        let images = lanes.iter().map(|lane| lane.images.len()).filter(|images| *images > 0).min();
+        let stretches = images.unwrap_or(0) / IMAGES_A_STRETCH;
+        let sums = Sums::cut(start, end, lanes.len(), stretches.clamp(1, MOST_STRETCHES));
+        Sums { in_step: in_step(lanes, start, end), ..sums }
+    }
+
+    fn cut(start: u64, end: u64, columns: usize, stretches: usize) -> Self {
+        let empty = Stretch {
             readings: 0,
-            products: vec![vec![0.0; columns]; columns],
-            with_watts: vec![0.0; columns],
-            columns: vec![0.0; columns],
-            watts_squared: 0.0,
+            products: DMatrix::zeros(columns, columns),
+            with_watts: DVector::zeros(columns),
+            columns: DVector::zeros(columns),
             watts: 0.0,
-        }
+            watts_squared: 0.0,
+        };
+        Sums { start, end, stretches: vec![empty; stretches], in_step: 0.0 }
     }
 
-    fn add(&mut self, shares: &[f64], watts: f64) {
-        self.readings += 1;
-        self.watts += watts;
-        self.watts_squared += watts * watts;
-        for (row, share) in shares.iter().enumerate() {
-            self.with_watts[row] += share * watts;
-            self.columns[row] += share;
-            for (sum, other) in self.products[row].iter_mut().zip(shares) {
-                *sum += share * other;
-            }
-        }
+    fn add(&mut self, t: u64, shares: &[f64], watts: f64) {
+        let count = self.stretches.len();
+        let part = (t - self.start) as f64 / (self.end - self.start).max(1) as f64;
+        let stretch = &mut self.stretches[((part * count as f64) as usize).min(count - 1)];
+        let shares = DVector::from_column_slice(shares);
+        stretch.readings += 1;
+        stretch.watts += watts;
+        stretch.watts_squared += watts * watts;
+        stretch.with_watts.axpy(watts, &shares, 1.0);
+        stretch.columns += &shares;
+        stretch.products.ger(1.0, &shares, &shares, 1.0);
     }
 
-    /// How many readings they are of.
-    pub(crate) fn readings(&self) -> f64 {
-        self.readings as f64
-    }
-
-    /// Watts above `idle` of some of the components, the others taken to draw nothing here; none
-    /// where they cannot be told apart. `correlation` is by how much the variance of a sum of
-    /// readings exceeds that of independent ones.
-    pub(crate) fn watts(&self, lanes: &[usize], idle: f64, correlation: f64) -> Option<Vec<Watts>> {
-        let unknowns = lanes.len() as u64;
-        if self.readings < FEWEST_READINGS * unknowns.max(1) {
+    /// Watts above `idle` of some of the components, the others taken to draw nothing here, in groups
+    /// that are told apart. `noise` is the variance of a single reading. None where there are too few readings, or where none of several is.
+    pub(crate) fn watts(&self, lanes: &[usize], idle: f64, noise: f64) -> Option<Vec<Watts>> {
+        let readings: u64 = self.stretches.iter().map(|it| it.readings).sum();
+        let products = self.stretches.iter().map(|it| &it.products).sum::<DMatrix<f64>>();
+        // Who never was busy drew nothing, and is no unknown.
+        let busy: Vec<usize> =
+            (0..lanes.len()).filter(|&at| products[(lanes[at], lanes[at])] > 0.0).collect();
+        let groups = told_apart(&products, busy.iter().map(|&at| (at, lanes[at])).collect());
+        let unknowns = groups.len();
+        let one_of_several = unknowns == 1 && busy.len() > 1;
+        if unknowns == 0 || one_of_several || readings < FEWEST_READINGS * unknowns as u64 {
             return None;
         }
-        let products = DMatrix::from_fn(lanes.len(), lanes.len(), |row, column| {
-            self.products[lanes[row]][lanes[column]]
+        let design = DMatrix::from_fn(self.columns(), unknowns, |column, group| {
+            f64::from(u8::from(groups[group].iter().any(|&(_, lane)| lane == column)))
         });
-        let right = DVector::from_iterator(
-            lanes.len(),
-            lanes.iter().map(|&c| self.with_watts[c] - idle * self.columns[c]),
-        );
-        // What of a column's square the others do not explain.
-        let own: Vec<f64> = inverse(&products)?.diagonal().iter().map(|it| it.recip()).collect();
-        let apart = own.iter().enumerate().all(|(c, own)| *own > LEAST_OWN * products[(c, c)]);
-        if !apart {
-            return None;
-        }
+        let grouped = |stretch: &Stretch| {
+            let right = &stretch.with_watts - idle * &stretch.columns;
+            (design.tr_mul(&(&stretch.products * &design)), design.tr_mul(&right))
+        };
+        let stretches: Vec<_> = self.stretches.iter().map(grouped).collect();
+        let products = stretches.iter().map(|it| &it.0).sum::<DMatrix<f64>>();
+        let right = stretches.iter().map(|it| &it.1).sum::<DVector<f64>>();
         let fit = non_negative(&products, &right, None)?;
-        let readings = self.readings as f64;
-        let squares = self.watts_squared - 2.0 * idle * self.watts + readings * idle * idle;
-        let explained = fit.dot(&right);
-        // At the optimum of a constrained fit Σ p r = Σ p (G p).
-        let noise = ((squares - explained) / (readings - unknowns as f64)).max(0.0);
-        let watts = fit
-            .iter()
-            .zip(&own)
-            .map(|(&watts, own)| Watts { watts, error: (noise * correlation / own).sqrt() });
-        let watts: Vec<Watts> = watts.collect();
-        watts.iter().all(|it| it.watts.is_finite() && it.error.is_finite()).then_some(watts)
+        let inverse = inverse(&products)?;
+        let freedom = stretches.len().checked_sub(unknowns).filter(|it| *it >= FEWEST_STRETCHES)?;
+        let scores = stretches.iter().map(|(products, right)| right - products * &fit);
+        let spread = scores.map(|score| &score * score.transpose()).sum::<DMatrix<f64>>();
+        let few = stretches.len() as f64 / freedom as f64;
+        let covariance = &inverse * spread * &inverse * few;
+        let quantile = student::quantile(freedom as f64);
+        let sum = |of: fn(&Stretch) -> f64| self.stretches.iter().map(of).sum::<f64>();
+        let count = readings as f64;
+        let squares =
+            sum(|it| it.watts_squared) - 2.0 * idle * sum(|it| it.watts) + count * idle * idle;
+        let left = squares - 2.0 * fit.dot(&right) + fit.dot(&(&products * &fit)) - count * noise;
+        let in_step =
+            |group: usize| self.in_step * (left.max(0.0) * inverse[(group, group)].max(0.0)).sqrt();
+        let watts: Vec<Watts> = groups
+            .into_iter()
+            .enumerate()
+            .map(|(group, members)| Watts {
+                members: members.into_iter().map(|(at, _)| at).collect(),
+                watts: fit[group],
+                half_width: quantile * covariance[(group, group)].max(0.0).sqrt() + in_step(group),
+            })
+            .collect();
+        watts.iter().all(|it| it.watts.is_finite() && it.half_width.is_finite()).then_some(watts)
     }
+
+    fn columns(&self) -> usize {
+        self.stretches.first().map_or(0, |it| it.columns.len())
+    }
+}
+
+/// Components in groups that readings tell apart, each with its place among those asked for.
+fn told_apart(products: &DMatrix<f64>, lanes: Vec<(usize, usize)>) -> Vec<Vec<(usize, usize)>> {
+    let mut groups: Vec<Vec<(usize, usize)>> = lanes.into_iter().map(|lane| vec![lane]).collect();
+    while groups.len() > 1 {
+        let product = |a: usize, b: usize| {
+            let pairs = groups[a].iter().flat_map(|a| groups[b].iter().map(move |b| (a.1, b.1)));
+            pairs.map(|(a, b)| products[(a, b)]).sum::<f64>()
+        };
+        let grouped = DMatrix::from_fn(groups.len(), groups.len(), product);
+        // What of a column's square the others do not explain.
+        let own =
+            |inverse: &DMatrix<f64>, at: usize| (inverse[(at, at)] * grouped[(at, at)]).recip();
+        let cosine =
+            |a: usize, b: usize| grouped[(a, b)] / (grouped[(a, a)] * grouped[(b, b)]).sqrt();
+        let all = 0..groups.len();
+        let pairs = all.clone().flat_map(|a| (0..a).map(move |b| (b, a)));
+        let closest = match inverse(&grouped) {
+            Some(inverse) => {
+                let least =
+                    all.clone().min_by(|&a, &b| own(&inverse, a).total_cmp(&own(&inverse, b)));
+                let Some(least) = least.filter(|&at| own(&inverse, at) <= LEAST_OWN) else { break };
+                let others = all.filter(|&at| at != least);
+                let other = others.max_by(|&a, &b| cosine(least, a).total_cmp(&cosine(least, b)));
+                other.map(|other| (least.min(other), least.max(other)))
+            }
+            None => pairs.max_by(|a, b| cosine(a.0, a.1).total_cmp(&cosine(b.0, b.1))),
+        };
+        let Some((first, second)) = closest else { break };
+        let merged = groups.remove(second);
+        groups[first].extend(merged);
+    }
+    groups
 }
 
 #[cfg(test)]
@@ -148,30 +244,54 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn sums(rows: &[Vec<f64>], watts: impl Fn(&[f64]) -> f64) -> Sums {
+        let mut sums = Sums::cut(0, rows.len() as u64, rows[0].len(), 10);
+        for (t, shares) in (0u64..).zip(rows) {
+            sums.add(t, shares, watts(shares));
+        }
+        sums
+    }
+
     proptest! {
         #[test]
         fn watts_are_found_where_components_take_turns(
             truth in prop::collection::vec(0.0..5.0f64, 3),
             shares in prop::collection::vec(prop::collection::vec(0.0..1.0f64, 3), 100..200),
         ) {
-            let mut sums = Sums::new(3);
-            for shares in &shares {
-                let active: f64 = shares.iter().zip(&truth).map(|(f, p)| f * p).sum();
-                sums.add(shares, 0.4 + active);
-            }
-            let found = sums.watts(&[0, 1, 2], 0.4, 1.0).unwrap();
-            for (found, truth) in found.iter().zip(&truth) {
-                prop_assert!((found.watts - truth).abs() < 1e-6, "{found:?} {truth}");
+            let sums = sums(&shares, |shares| {
+                0.4 + shares.iter().zip(&truth).map(|(f, p)| f * p).sum::<f64>()
+            });
+            let found = sums.watts(&[0, 1, 2], 0.4, 0.0).unwrap();
+            for found in found {
+                let [member] = found.members[..] else { panic!("{found:?}") };
+                let off = (found.watts - truth[member]).abs();
+                prop_assert!(off < 1e-6 && off <= found.half_width + 1e-9, "{found:?} {truth:?}");
             }
         }
     }
 
     #[test]
     fn components_that_are_always_busy_together_are_not_told_apart() {
-        let mut sums = Sums::new(2);
-        (0..100).for_each(|_| sums.add(&[1.0, 1.0], 3.0));
-        assert_eq!(sums.watts(&[0, 1], 0.0, 1.0), None);
-        assert!((sums.watts(&[1], 1.0, 1.0).unwrap()[0].watts - 2.0).abs() < 1e-9);
-        assert_eq!(Sums::new(1).watts(&[0], 0.0, 1.0), None);
+        let together = sums(&vec![vec![1.0, 1.0]; 100], |_| 3.0);
+        assert_eq!(together.watts(&[0, 1], 0.0, 0.0), None);
+        assert!((together.watts(&[1], 1.0, 0.0).unwrap()[0].watts - 2.0).abs() < 1e-9);
+        assert_eq!(Sums::cut(0, 10, 1, 10).watts(&[0], 0.0, 0.0), None);
+    }
+
+    /// Two go together, the third comes and goes, the fourth never ran.
+    #[test]
+    fn those_that_go_together_are_one_group_and_the_others_are_told_apart() {
+        let rows: Vec<Vec<f64>> = (0..200)
+            .map(|k| {
+                let (a, b) = (f64::from(k % 2), f64::from(k * 7 % 3) / 2.0);
+                vec![a, b, a, 0.0]
+            })
+            .collect();
+        let sums = sums(&rows, |shares| 2.0 * shares[0] + 3.0 * shares[1] + 1.0 * shares[2]);
+        let found = sums.watts(&[0, 1, 2, 3], 0.0, 0.0).unwrap();
+        let members: Vec<_> = found.iter().map(|it| it.members.clone()).collect();
+        assert_eq!(members, [vec![0, 2], vec![1]]);
+        // 3 W while both are busy: 1.5 W for a busy second of either.
+        assert!((found[0].watts - 1.5).abs() < 1e-9 && (found[1].watts - 3.0).abs() < 1e-9);
     }
 }

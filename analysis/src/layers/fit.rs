@@ -3,12 +3,14 @@
 use nalgebra::DVector;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
+use wattline_trace::Name;
 
 use super::columns::Columns;
 use super::merging::{Groups, MOST_CONDITION};
 use super::sums::{Equations, Sums};
 use crate::least_squares::{condition, non_negative};
 use crate::power::student;
+use crate::quantity::{Quantity, SensorPart};
 use crate::refusal::Refusal;
 
 /// Times that blocks are drawn anew: the standard error is then good to 5 %.
@@ -29,6 +31,8 @@ pub(super) struct Source<'a> {
     pub(super) idle: f64,
     /// Variance of an error that all its readings share.
     pub(super) shared: f64,
+    /// The rail and by what share its sensor's gain may lie off; none of the DRAM counter.
+    pub(super) sensor: Option<(Name, f64)>,
 }
 
 /// What the columns of a run draw.
@@ -40,6 +44,8 @@ pub(super) struct Fit {
     seconds: Vec<f64>,
     /// Standard errors that make half an interval.
     quantile: f64,
+    /// By what share the clock's rate may be wrong.
+    clock_rate: f64,
     pub(super) parts: Vec<Part>,
 }
 
@@ -51,6 +57,7 @@ pub(super) struct Part {
     /// The same by blocks drawn anew.
     drawn: Vec<DVector<f64>>,
     shared: f64,
+    sensor: Option<(Name, f64)>,
     /// The least and the most that was read, above idle.
     range: (f64, f64),
     pub(super) condition: f64,
@@ -58,20 +65,16 @@ pub(super) struct Part {
     pub(super) residual: f64,
 }
 
-/// What some layers draw in an image.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Estimate {
-    pub(super) value: f64,
-    /// Half of the 95 % interval.
-    pub(super) half_width: f64,
-}
-
 impl Fit {
     /// Fits sources that are to be added up.
     ///
     /// # Errors
     /// A refusal, where they do not tell layers apart.
-    pub(super) fn new(columns: &Columns, sources: &[Source<'_>]) -> Result<Self, Refusal> {
+    pub(super) fn new(
+        columns: &Columns,
+        sources: &[Source<'_>],
+        clock_rate: f64,
+    ) -> Result<Self, Refusal> {
         let blocks: Vec<Vec<Equations>> = sources
             .iter()
             .map(|it| it.sums.blocks.iter().map(|block| block.equations(it.idle)).collect())
@@ -113,25 +116,36 @@ impl Fit {
         let freedom = (blocks as f64 - 1.0).max(1.0);
         let small = (blocks as f64 / freedom).sqrt();
         let quantile = small * student::quantile(freedom);
-        Ok(Fit { groups, columns: columns.clone(), seconds, quantile, parts })
+        Ok(Fit { groups, columns: columns.clone(), seconds, quantile, clock_rate, parts })
     }
 
     /// What layers that are named once each draw together, each for so many seconds.
-    pub(super) fn of(&self, layers: &[(usize, f64)]) -> Estimate {
+    pub(super) fn of(&self, layers: &[(usize, f64)]) -> Quantity {
         let mut taken = vec![0.0; self.seconds.len()];
         for &(layer, seconds) in layers {
             taken[self.group(layer)] += seconds;
         }
         let taken = DVector::from_vec(taken);
         let (mut value, mut variance, mut bound) = (0.0, 0.0, 0.0);
+        let mut sensors = Vec::new();
         for part in &self.parts {
-            value += part.values.dot(&taken);
+            let of_part = part.values.dot(&taken);
+            value += of_part;
+            let read = |(rail, tolerance): &(Name, f64)| SensorPart {
+                rail: rail.clone(),
+                value: of_part,
+                tolerance: *tolerance,
+            };
+            sensors.extend(part.sensor.as_ref().map(read));
             variance += part.drawn_variance(&taken) + taken.sum().powi(2) * part.shared;
             variance += layers.iter().map(|&(it, _)| self.edges(part, it)).sum::<f64>();
             bound +=
                 (0..taken.len()).map(|group| self.bound(part, group, taken[group])).sum::<f64>();
         }
-        Estimate { value, half_width: self.quantile * variance.sqrt() + bound }
+        // As if on so many readings that the normal quantile holds.
+        let own = variance * (self.quantile / student::quantile(f64::INFINITY)).powi(2);
+        let clock = value.abs() * self.clock_rate / 3f64.sqrt();
+        Quantity { value, own, freedom: 0.0, clock, bound, sensors }
     }
 
     fn group(&self, layer: usize) -> usize {
@@ -201,6 +215,7 @@ impl Part {
         (enough && finite && residual.is_finite()).then(|| Part {
             drawn,
             shared: source.shared,
+            sensor: source.sensor.clone(),
             range: (least - source.idle, most - source.idle),
             condition: condition(&all.products),
             residual,

@@ -7,6 +7,7 @@ use crate::recording::Recording;
 use crate::refusal::Refusal;
 use crate::spans::Part;
 use crate::summary;
+use wattline_trace::Name;
 
 /// Joules and DRAM bytes of layers, fitted.
 #[derive(Debug)]
@@ -36,6 +37,8 @@ struct Wanted {
     name: String,
     idle: f64,
     shared: f64,
+    /// By what share the sensor's gain may lie off.
+    tolerance: Option<f64>,
 }
 
 impl Measured {
@@ -45,7 +48,7 @@ impl Measured {
             let watched = run.and_then(|run| recording.watch.of(run));
             let wanted = wanted?;
             let fit =
-                watched.ok_or(Refusal::LayersOverlap).and_then(|watched| fit(watched, &wanted));
+                watched.ok_or(Refusal::LayersOverlap).and_then(|it| fit(recording, it, &wanted));
             accounts.extend(
                 wanted.iter().enumerate().map(|(index, it)| account(watched, it, &fit, index)),
             );
@@ -84,7 +87,17 @@ fn rails(recording: &Recording<'_>, run: usize) -> Result<Vec<Wanted>, Refusal> 
         let idle = rail.idle().ok_or_else(|| Refusal::NoReadings { rail: name.to_owned() })?;
         let quantised = quantisation_watts(rail, &rail.regions[2 * block + 1], &idle);
         let shared = idle.mean_variance + quantised.at_idle + quantised.in_run;
-        Ok(Wanted { place, name: name.to_owned(), idle: idle.watts, shared })
+        // What other processes draw goes on whichever layer runs.
+        let energy = recording.energies[run][place].as_ref().map_err(Clone::clone)?;
+        let others = energy.other_joules / rail.regions[2 * block + 1].work_seconds();
+        let of_others = energy.bound / rail.regions[2 * block + 1].work_seconds() / 2.0;
+        Ok(Wanted {
+            place,
+            name: name.to_owned(),
+            idle: idle.watts + others,
+            shared: shared + of_others.powi(2),
+            tolerance: Some(rail.tolerance),
+        })
     });
     wanted.collect()
 }
@@ -96,16 +109,20 @@ fn dram(recording: &Recording<'_>, run: usize) -> Result<Vec<Wanted>, Refusal> {
     let (idle, spread) = recording.traffic.idle_rate()?;
     // Rates of idle gaps lie anywhere in their spread.
     let shared = spread * spread / 12.0;
-    Ok(vec![Wanted { place: counter(recording.manifest), name, idle, shared }])
+    let place = counter(recording.manifest);
+    Ok(vec![Wanted { place, name, idle, shared, tolerance: None }])
 }
 
-fn fit(watched: &Watched, wanted: &[Wanted]) -> Result<Fit, Refusal> {
+fn fit(recording: &Recording<'_>, watched: &Watched, wanted: &[Wanted]) -> Result<Fit, Refusal> {
     let source = |it: &Wanted| {
         let sums = watched.sums(it.place, &it.name)?;
-        Ok(Source { sums, idle: it.idle, shared: it.shared })
+        let sensor = it.tolerance.map(|tolerance| (Name::new(&it.name), tolerance));
+        Ok(Source { sums, idle: it.idle, shared: it.shared, sensor })
     };
     let sources = wanted.iter().map(source).collect::<Result<Vec<_>, Refusal>>()?;
-    Fit::new(&watched.columns, &sources)
+    // Joules are watts for a time; what a counter counted has no clock in it.
+    let timed = wanted.iter().any(|it| it.tolerance.is_some());
+    Fit::new(&watched.columns, &sources, if timed { recording.clock_rate() } else { 0.0 })
 }
 
 fn account(

@@ -56,6 +56,7 @@ mod tests {
             executor: String::new(),
             rails: vec![],
             threads: None,
+            cpus: vec![],
             peak_flops_per_s: Some(1e9),
             bandwidth_bytes_per_s: Some(1e8),
             provenance: Provenance::Measured,

@@ -2,10 +2,11 @@
 
 use wattline_trace::{Name, Provenance};
 
-use super::fit::Estimate;
 use super::measured::Measured;
 use super::roof::Roof;
 use super::times::{LayerTime, RunTimes};
+use crate::compare::{LayerQuantities, layer_seconds};
+use crate::quantity::Quantity;
 use crate::recording::Recording;
 use crate::results::{LayerFitRow, LayerKindRow, LayerRow, LayerTruth};
 use crate::{Analysis, summary};
@@ -35,14 +36,16 @@ pub(super) fn add(recording: &Recording<'_>, times: &RunTimes, analysis: &mut An
         None => of_times,
     };
     let known = Known { recording, times, run, measured, provenance };
-    let rows: Vec<LayerRow> = (0..times.layers.len()).map(|layer| known.layer_row(layer)).collect();
+    let rows = (0..times.layers.len()).map(|layer| known.layer_row(layer));
+    let (rows, quantities): (Vec<LayerRow>, Vec<_>) = rows.unzip();
+    analysis.layer_quantities.extend(quantities);
     analysis.layer_kinds.extend(known.kind_rows(&rows));
     analysis.layers.extend(rows);
     analysis.layer_fits.extend(known.fit_rows());
 }
 
 impl Known<'_> {
-    fn layer_row(&self, index: usize) -> LayerRow {
+    fn layer_row(&self, index: usize) -> (LayerRow, LayerQuantities) {
         let times = self.times;
         let time = &times.layers[index];
         let seconds = time.mean();
@@ -57,7 +60,7 @@ impl Known<'_> {
                 format!("{} … {}", times.layers[first].name, times.layers[last].name)
             })
         };
-        let moved = in_bytes.map(|it| it.value);
+        let moved = in_bytes.as_ref().map(|it| it.value);
         let component = self.recording.component(&times.component);
         let roof = Roof::over(component, seconds, time.flops, moved, theoretical);
         let mut row = LayerRow {
@@ -70,19 +73,19 @@ impl Known<'_> {
             images: time.images,
             seconds_per_image: seconds,
             share_pct: share(seconds, times.image_seconds()),
-            joules_per_image: in_joules.map(|it| it.value),
-            joules_per_image_ci95: in_joules.map(|it| it.half_width),
+            joules_per_image: in_joules.as_ref().map(|it| it.value),
+            joules_per_image_ci95: in_joules.as_ref().map(Quantity::half_width),
             joules_merged: merged(joules),
             flops: time.flops,
             bytes_theoretical: time.bytes_theoretical,
-            dram_bytes_per_image: in_bytes.map(|it| it.value),
-            dram_bytes_per_image_ci95: in_bytes.map(|it| it.half_width),
+            dram_bytes_per_image: moved,
+            dram_bytes_per_image_ci95: in_bytes.as_ref().map(Quantity::half_width),
             bytes_merged: merged(bytes),
             gop_per_s: flops.filter(|_| seconds > 0.0).map(|flops| flops / seconds * 1e-9),
             oi_theoretical: flops.zip(theoretical).map(|(flops, bytes)| flops / bytes as f64),
             oi_empirical: flops
-                .zip(in_bytes)
-                .map(|(flops, bytes)| flops / bytes.value)
+                .zip(moved)
+                .map(|(flops, bytes)| flops / bytes)
                 .filter(|intensity| intensity.is_finite()),
             bound: roof.map(|roof| roof.bound),
             roof_fraction: roof.map(|roof| roof.fraction),
@@ -91,7 +94,19 @@ impl Known<'_> {
             note: self.measured.note(),
         };
         row.truth = self.truth(index, &row);
-        row
+        let quantities = LayerQuantities {
+            policy: self.policy(),
+            joules_per_image: in_joules,
+            seconds_per_image: layer_seconds(&time.spread, self.recording.clock_rate()),
+            dram_bytes_per_image: in_bytes,
+        };
+        (row, quantities)
+    }
+
+    fn policy(&self) -> Option<Name> {
+        self.recording.coexecution(self.run?)?;
+        let record = self.recording.manifest.coexecution.as_ref();
+        Some(record.map_or(summary::UNKNOWN.into(), |record| Name::new(&record.policy)))
     }
 
     fn kind(&self, index: usize, time: &LayerTime) -> &str {
@@ -155,10 +170,7 @@ impl Known<'_> {
         let sum: f64 = own.iter().map(|(_, seconds)| seconds).sum();
         let in_layers = self.measured.joules.as_ref().ok().map(|fit| fit.of(&own));
         let image = self.run.and_then(|run| summary::joules_per_image(self.recording, run));
-        let joules = in_layers.zip(image).map(|(layers, (image, half_width))| Estimate {
-            value: image - layers.value,
-            half_width: half_width.hypot(layers.half_width),
-        });
+        let joules = in_layers.zip(image).map(|(layers, image)| image.less(&layers));
         // Nothing lies between layers that follow at once, but for rounding.
         let all = self.times.image_seconds();
         let between = if (all - sum).abs() <= 1e-9 * all { 0.0 } else { all - sum };
@@ -170,7 +182,7 @@ impl Known<'_> {
         kind: &str,
         layers: usize,
         seconds: f64,
-        joules: Option<Estimate>,
+        joules: Option<Quantity>,
     ) -> LayerKindRow {
         LayerKindRow {
             bundle: self.recording.name.clone(),
@@ -182,8 +194,8 @@ impl Known<'_> {
             images: self.times.images,
             seconds_per_image: seconds,
             share_pct: share(seconds, self.times.image_seconds()),
-            joules_per_image: joules.map(|it| it.value),
-            joules_per_image_ci95: joules.map(|it| it.half_width),
+            joules_per_image: joules.as_ref().map(|it| it.value),
+            joules_per_image_ci95: joules.as_ref().map(Quantity::half_width),
             provenance: self.provenance,
         }
     }

@@ -9,6 +9,7 @@ use wattline_trace::rows::{SpanKind, SpanRow};
 use wattline_trace::{BundleReader, Name};
 
 use crate::error::AnalysisError;
+use crate::power::moments::Moments;
 use crate::spans::{Run, seconds};
 use crate::table::for_each_row;
 
@@ -43,6 +44,8 @@ pub(crate) struct LayerTime {
     pub(super) name: Name,
     pub(super) images: u64,
     pub(super) seconds: f64,
+    /// How its times differ from image to image.
+    pub(super) spread: Moments,
     pub(super) flops: Option<u64>,
     pub(super) bytes_theoretical: Option<u64>,
 }
@@ -140,6 +143,7 @@ impl RunTimes {
             let time = &mut self.layers[at];
             time.images += 1;
             time.seconds += seconds(layer.start_ns, layer.end_ns);
+            time.spread.add(seconds(layer.start_ns, layer.end_ns));
             time.flops = layer.flops;
             time.bytes_theoretical = layer.bytes_theoretical;
         }
@@ -157,6 +161,7 @@ impl RunTimes {
                     name,
                     images,
                     seconds,
+                    spread: Moments::default(),
                     flops: None,
                     bytes_theoretical: None,
                 });

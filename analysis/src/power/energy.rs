@@ -2,7 +2,8 @@
 
 use super::idle::Idle;
 use super::rail::{FEWEST_IDLE, Rail, Region};
-use super::variance::{Variance, quantisation_bias};
+use super::variance::{Shares, Variance, quantisation_bias};
+use crate::processes;
 use crate::refusal::Refusal;
 use crate::spans::seconds;
 use crate::timeline::Block;
@@ -28,8 +29,28 @@ pub(crate) struct RailEnergy {
     pub(crate) seconds: f64,
     pub(crate) integral_joules: f64,
     pub(crate) idle_joules: f64,
+    /// Of the target, where others worked on the rail too.
     pub(crate) active_joules: f64,
     pub(crate) variance: Variance,
+    /// Joules above idle that are other processes'.
+    pub(crate) other_joules: f64,
+    /// How far active joules may lie off by how the two were told apart.
+    pub(crate) bound: f64,
+    /// By what they were.
+    pub(crate) others: Option<processes::Shares>,
+}
+
+impl RailEnergy {
+    /// Leaves the target what of the active joules is its own.
+    pub(crate) fn without_others(mut self, shares: processes::Shares) -> Self {
+        let all = self.active_joules;
+        self.active_joules = shares.target * all;
+        self.other_joules = all - self.active_joules;
+        self.bound = all.abs() * (shares.most - shares.target).max(shares.target - shares.least);
+        self.variance = self.variance.scaled(shares.target);
+        self.others = Some(shares);
+        self
+    }
 }
 
 /// A rail whose volts · amps do not bear out more of its joules than this is not believed.
@@ -38,8 +59,8 @@ const MOST_CONTRADICTING: f64 = 0.01;
 /// From this on it is told.
 pub(crate) const TOLD_CONTRADICTING: f64 = 0.001;
 
-/// Measures block `index`, which holds one whole run, on a rail. The clock may be wrong by
-/// `clock_rate`.
+/// Measures block `index`, which holds one whole run, on a rail. `shares` is by how much clock and
+/// sensor may lie off.
 ///
 /// # Errors
 /// A refusal, where the readings do not carry a number.
@@ -47,7 +68,7 @@ pub(crate) fn measure(
     rail: &Rail,
     index: usize,
     block: &Block,
-    clock_rate: f64,
+    shares: Shares,
 ) -> Result<RailEnergy, Refusal> {
     let region = &rail.regions[2 * index + 1];
     check_readings(rail, region, block)?;
@@ -66,15 +87,17 @@ pub(crate) fn measure(
     let active_joules = region.joules - idle_joules;
     let run_seconds = seconds(block.start, block.end);
     let noise = run_noise(region, &idle);
-    let sampled = idle.correlation * noise * region.tile_squares
-        + region.seconds.powi(2) * idle.mean_variance;
-    let other = lag(rail, region, noise)
-        + region.hole_squares * region.watts.variance()
-        + edges(rail, index, region, &idle)
-        + quantisation(rail, region, &idle, run_seconds);
-    let active_watts = active_joules / run_seconds;
-    let clock_error = active_joules.abs() * clock_rate / 3f64.sqrt();
-    let variance = Variance::new(sampled, idle.freedom, other, clock_error, active_watts);
+    let variance = Variance {
+        noise: idle.correlation * noise * region.tile_squares,
+        idle: region.seconds.powi(2) * idle.mean_variance,
+        placing: lag(rail, region, noise)
+            + region.hole_squares * region.watts.variance()
+            + edges(rail, index, region, &idle),
+        quantisation: quantisation(rail, region, &idle, run_seconds),
+        ..Variance::default()
+    };
+    let variance =
+        variance.with_freedom(idle.freedom).with_shares(active_joules, run_seconds, shares);
     if !(active_joules.is_finite() && variance.half_width().is_finite()) {
         return Err(Refusal::NotFinite { rail: rail.record.name.clone() });
     }
@@ -84,6 +107,9 @@ pub(crate) fn measure(
         idle_joules,
         active_joules,
         variance,
+        other_joules: 0.0,
+        bound: 0.0,
+        others: None,
     })
 }
 

@@ -163,7 +163,7 @@ fn drift(between: f64, sum_variance: f64, gaps: usize, count: f64, squares: f64)
 
 /// The 95 % quantile of χ²/freedom (Wilson and Hilferty's cube), which is that of F where the
 /// denominator has many degrees of freedom.
-fn critical_ratio(freedom: f64) -> f64 {
+pub(crate) fn critical_ratio(freedom: f64) -> f64 {
     let spread = 2.0 / (9.0 * freedom);
     (1.0 - spread + 1.645 * spread.sqrt()).powi(3)
 }

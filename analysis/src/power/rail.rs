@@ -53,6 +53,8 @@ pub(crate) struct Region {
 #[derive(Debug)]
 pub(crate) struct Rail {
     pub(crate) record: RailRecord,
+    /// By what share the sensor's gain may lie off.
+    pub(crate) tolerance: f64,
     /// The stretch each block is measured over.
     pub(crate) stretches: Vec<Stretch>,
     /// Region `2 b + 1` is block `b`; those with even numbers lie between.
@@ -95,6 +97,7 @@ impl Rail {
         }
         Rail {
             record: record.clone(),
+            tolerance: record.tolerance.unwrap_or(0.0),
             bounds: stretches.iter().flat_map(|stretch| [stretch.from, stretch.to]).collect(),
             stretches,
             regions,
@@ -231,6 +234,11 @@ fn has_hole(before: u64, row: &PowerRow) -> bool {
 }
 
 impl Region {
+    /// How long the work lasts.
+    pub(crate) fn work_seconds(&self) -> f64 {
+        self.work.map_or(0.0, |(start, end)| seconds(start, end))
+    }
+
     fn add(&mut self, piece: &Piece, from: u64, to: u64) {
         let duration = seconds(from, to);
         self.joules += piece.joules(from, to);
@@ -310,6 +318,7 @@ mod tests {
             volts_step: 0.0,
             amps_step: 0.0,
             inside: None,
+            tolerance: None,
             provenance: Provenance::Emulated,
         };
         Rail::new(&record, &Timeline::new(&spans, false), Some(MS))

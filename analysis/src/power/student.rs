@@ -34,6 +34,12 @@ pub(crate) fn quantile(freedom: f64) -> f64 {
     at_high + share * (at_low - at_high)
 }
 
+/// The same for a sum of variances `total`, parts of which rest on few observations: `freedom` is the
+/// sum of their squares, each by its degrees of freedom (Welch and Satterthwaite).
+pub(crate) fn satterthwaite(total: f64, freedom: f64) -> f64 {
+    quantile(if freedom > 0.0 { total * total / freedom } else { f64::INFINITY })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,6 +13,7 @@
 //! | quantisation | `T² b_i + R² b_r` | see below |
 //! | stamps | `2 A² (50 µs)²` | a reading and a span are stamped to 50 µs; `A` is mean active power |
 //! | clock | `E² (500 ppm)²/3` | the kernel slews `CLOCK_MONOTONIC` by up to 500 ppm (adjtimex); a virtual clock is exact |
+//! | tolerance | `E² τ²/3` | see below |
 //!
 //! **Noise under load** is not seen directly: readings of a run differ because the load does.
 //! `σ_run²` is the mean square of successive differences inside the run, halved (which contains
@@ -27,78 +28,120 @@
 //! (`b_i`) and in the run of `R` seconds (`b_r`). Of the voltage an eighth of a step is added to the
 //! bias, which rounding halves up leaves however noisy readings are.
 //!
-//! Gain errors of the sensor (its shunt's tolerance) are outside this interval: no reading tells
-//! of them.
+//! **Tolerance** is not in the readings: the sensor's gain, its shunt included, lies off by at most
+//! `τ`, evenly, always the same way. It is a parameter (`--sensor-tolerance`, or what the board's
+//! description says), does not shrink with more images, and is each sensor's own: over rails it adds in
+//! squares, over runs on one rail straight.
+//!
+//! What of the half-width each kind of term has is told apart ([`Variance::terms`]): *sampling* (noise,
+//! lag, holes, edges, stamps), *idle*, *quantisation*, *tolerance* and *clock*; their squares add up.
 
 use std::f64::consts::PI;
 use std::ops::AddAssign;
 
 use super::student;
+use crate::results::IntervalTerms;
 
 /// How far a time stamp may lie from the instant it stands for, in seconds.
-const STAMP_S: f64 = 50e-6;
+pub(crate) const STAMP_S: f64 = 50e-6;
 /// The fastest the kernel slews the monotonic clock.
 pub(crate) const CLOCK_RATE: f64 = 500e-6;
+
+/// What is not in the readings: by what share time and power may lie off, at most.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Shares {
+    pub(crate) clock: f64,
+    pub(crate) tolerance: f64,
+}
 
 /// Variances in J²; those of several rails add, save for the clock's, which all rails share.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Variance {
-    /// Noise of readings and idle mean: the part that rests on few readings.
-    pub(crate) sampled: f64,
-    /// `Σ sampled²/freedom`, Welch and Satterthwaite's denominator.
-    sampled_freedom: f64,
-    /// Everything else but the clock.
-    pub(crate) other: f64,
+    /// Noise of a run's readings.
+    pub(crate) noise: f64,
+    /// Of the idle power that is taken off.
+    pub(crate) idle: f64,
+    /// `Σ (noise + idle)²/freedom`, Welch and Satterthwaite's denominator.
+    pub(crate) freedom: f64,
+    /// Lag, holes, edges and stamps.
+    pub(crate) placing: f64,
+    pub(crate) quantisation: f64,
+    pub(crate) tolerance: f64,
     /// Standard error by the clock's rate, in joules.
-    clock_error: f64,
+    pub(crate) clock_error: f64,
 }
 
 impl Variance {
-    /// A variance whose `sampled` part has `freedom` degrees of freedom, of an energy that was drawn
-    /// at a mean power of `watts` and that a wrong clock puts off by `clock_error` joules.
-    pub(crate) fn new(
-        sampled: f64,
-        freedom: f64,
-        other: f64,
-        clock_error: f64,
-        watts: f64,
-    ) -> Self {
-        Variance {
-            sampled,
-            sampled_freedom: sampled * sampled / freedom,
-            other: other + 2.0 * (watts * STAMP_S).powi(2),
-            clock_error,
-        }
+    /// Adds what does not depend on readings, of an energy that was drawn over `seconds`.
+    pub(crate) fn with_shares(mut self, joules: f64, seconds: f64, shares: Shares) -> Self {
+        let of_share = |share: f64| joules.abs() * share / 3f64.sqrt();
+        self.placing += 2.0 * (joules / seconds * STAMP_S).powi(2);
+        self.tolerance = of_share(shares.tolerance).powi(2);
+        self.clock_error = of_share(shares.clock);
+        self
+    }
+
+    /// `freedom` for noise and idle power that rest on so many degrees of freedom.
+    pub(crate) fn with_freedom(mut self, freedom: f64) -> Self {
+        self.freedom = (self.noise + self.idle).powi(2) / freedom;
+        self
     }
 
     /// The variance of a fixed share of the energy.
     pub(crate) fn scaled(self, share: f64) -> Self {
         let square = share * share;
         Variance {
-            sampled: square * self.sampled,
-            sampled_freedom: square * square * self.sampled_freedom,
-            other: square * self.other,
+            noise: square * self.noise,
+            idle: square * self.idle,
+            freedom: square * square * self.freedom,
+            placing: square * self.placing,
+            quantisation: square * self.quantisation,
+            tolerance: square * self.tolerance,
             clock_error: share.abs() * self.clock_error,
         }
     }
 
+    /// What readings have for themselves: neither the sensor's gain nor the clock.
+    pub(crate) fn own(&self) -> f64 {
+        self.noise + self.idle + self.placing + self.quantisation
+    }
+
     /// Half of the 95 % interval, in joules.
     pub(crate) fn half_width(&self) -> f64 {
-        let total = self.sampled + self.other + self.clock_error.powi(2);
-        let freedom = if self.sampled_freedom > 0.0 {
-            total * total / self.sampled_freedom
-        } else {
-            f64::INFINITY
-        };
-        student::quantile(freedom) * total.sqrt()
+        self.quantile() * self.total().sqrt()
+    }
+
+    /// The same term by term, and `split` on top.
+    pub(crate) fn terms(&self, split: f64) -> IntervalTerms {
+        let quantile = self.quantile();
+        let half_width = |variance: f64| quantile * variance.sqrt();
+        IntervalTerms {
+            sampling: half_width(self.noise + self.placing),
+            idle: half_width(self.idle),
+            quantisation: half_width(self.quantisation),
+            tolerance: half_width(self.tolerance),
+            clock: quantile * self.clock_error,
+            split,
+        }
+    }
+
+    fn total(&self) -> f64 {
+        self.own() + self.tolerance + self.clock_error.powi(2)
+    }
+
+    fn quantile(&self) -> f64 {
+        student::satterthwaite(self.total(), self.freedom)
     }
 }
 
 impl AddAssign for Variance {
     fn add_assign(&mut self, other: Self) {
-        self.sampled += other.sampled;
-        self.sampled_freedom += other.sampled_freedom;
-        self.other += other.other;
+        self.noise += other.noise;
+        self.idle += other.idle;
+        self.freedom += other.freedom;
+        self.placing += other.placing;
+        self.quantisation += other.quantisation;
+        self.tolerance += other.tolerance;
         self.clock_error += other.clock_error;
     }
 }
@@ -118,29 +161,65 @@ pub(crate) fn quantisation_bias(step: f64, noise: f64) -> f64 {
 mod tests {
     use super::*;
 
+    fn noise(noise: f64, freedom: f64) -> Variance {
+        Variance { noise, ..Variance::default() }.with_freedom(freedom)
+    }
+
     #[test]
     fn few_readings_widen_the_interval_and_many_do_not() {
-        let few = Variance::new(1.0, 3.0, 0.0, 0.0, 0.0);
-        assert!((few.half_width() - 3.182).abs() < 1e-9);
-        let many = Variance::new(1.0, 1e9, 0.0, 0.0, 0.0);
-        assert!((many.half_width() - 1.96).abs() < 1e-6);
+        assert!((noise(1.0, 3.0).half_width() - 3.182).abs() < 1e-9);
+        assert!((noise(1.0, 1e9).half_width() - 1.96).abs() < 1e-6);
     }
 
     #[test]
     fn a_share_has_its_share_of_the_interval() {
-        let whole = Variance::new(1.0, 7.0, 2.0, 0.03, 3.0);
+        let shares = Shares { clock: 0.01, tolerance: 0.02 };
+        let whole = Variance { quantisation: 2.0, ..noise(1.0, 7.0) }.with_shares(3.0, 1.0, shares);
         assert!((whole.scaled(0.25).half_width() - 0.25 * whole.half_width()).abs() < 1e-12);
     }
 
+    /// Rails have sensors of their own and one clock.
     #[test]
-    fn rails_add_in_variance_and_in_the_clock_error_linearly() {
-        let mut two = Variance::new(0.0, 1.0, 4.0, 0.0, 0.0);
-        two += Variance::new(0.0, 1.0, 5.0, 0.0, 0.0);
-        assert!((two.half_width() - 3.0 * 1.96).abs() < 1e-9);
-        let mut clock = Variance::new(0.0, 1.0, 0.0, 1.0, 0.0);
-        clock += Variance::new(0.0, 1.0, 0.0, 3.0, 0.0);
-        let expected = 1.96 * 4.0;
-        assert!((clock.half_width() - expected).abs() < 1e-9);
+    fn rails_add_in_squares_and_in_the_clock_error_straight() {
+        let of = |joules, clock, tolerance| {
+            Variance::default().with_shares(joules, 1e9, Shares { clock, tolerance })
+        };
+        let mut rails = of(3.0, 0.0, 0.02);
+        rails += of(4.0, 0.0, 0.02);
+        let expected = 1.96 * 5.0 * 0.02 / 3f64.sqrt();
+        assert!((rails.half_width() - expected).abs() < 1e-9);
+        let mut clock = of(3.0, 0.02, 0.0);
+        clock += of(4.0, 0.02, 0.0);
+        assert!((clock.half_width() - 1.96 * 7.0 * 0.02 / 3f64.sqrt()).abs() < 1e-9);
+    }
+
+    /// A tolerance is a share of the energy: ten times the images have ten times the error.
+    #[test]
+    fn a_tolerance_does_not_shrink_with_more_images() {
+        let relative = |images: f64| {
+            let shares = Shares { clock: 0.0, tolerance: 0.01 };
+            let run = noise(1e-4 * images, 1e9).with_shares(images, images, shares);
+            run.half_width() / images
+        };
+        assert!(relative(1.0) > 2.0 * 0.0113 && relative(1e6) > 0.0113);
+        assert!(relative(1e6) < 1.001 * 0.0114);
+    }
+
+    #[test]
+    fn squares_of_terms_add_up() {
+        let shares = Shares { clock: 5e-4, tolerance: 0.02 };
+        let all = Variance { idle: 2e-3, placing: 3e-4, quantisation: 1e-5, ..noise(1e-3, 9.0) }
+            .with_shares(2.0, 3.0, shares);
+        let terms = all.terms(0.7);
+        let squares: f64 =
+            [terms.sampling, terms.idle, terms.quantisation, terms.tolerance, terms.clock]
+                .map(|term| term * term)
+                .iter()
+                .sum();
+        assert!((squares.sqrt() - all.half_width()).abs() < 1e-12);
+        assert_eq!((terms.split, terms.largest()), (0.7, "split"));
+        assert!((terms.half_width() - all.half_width() - 0.7).abs() < 1e-12);
+        assert_eq!(all.terms(0.0).largest(), "idle");
     }
 
     #[test]

@@ -16,12 +16,26 @@ pub(super) fn markup() -> Markup {
                      never added to it." }
             }
             dt { "Its 95 % interval" }
-            dd { p { "From sampling (power may change between readings and at the edges of a run), \
-                      quantisation of the sensor, the spread of idle power, and uncovered time; terms that \
-                      do not depend on each other add in squares. Where readings do not carry a number, \
-                      none is given, and the note says why." } }
+            dd {
+                p.formula { "± = t · √(sampling² + idle² + quantisation² + tolerance² + clock²) + split" }
+                p { "Sampling: noise of readings, what happened between them, and the edges of a run. \
+                     Idle: the spread of idle power, which is taken off. Quantisation: the sensor's steps. \
+                     Tolerance: by how much the sensor's gain may lie off, its shunt included: a share of \
+                     the energy that no reading tells of and more images do not shrink, from the board's \
+                     description or --sensor-tolerance; each sensor errs by itself, so that it adds in \
+                     squares over rails. Clock: the kernel may slew it by 500 ppm. Split: how far a \
+                     component's share of a rail may lie off, a bound that is added. Where readings do not \
+                     carry a number, none is given, and the note says why." }
+            }
+            dt { "Other processes" }
+            dd {
+                p.formula { "share of the run = Σ busy time · frequency of its own ÷ that of all, above idle" }
+                p { "On a rail that is one CPU cluster's own, a busy cycle is taken to cost the same whoever \
+                     runs; the interval holds what follows if others' cost half as much, or twice. Joules so \
+                     split are estimated." }
+            }
             dt { "Conservation" }
-            dd { p.formula { "attributed + idle + unattributed = ∫ P dt, for each rail" }
+            dd { p.formula { "attributed + other processes + idle + unattributed = ∫ P dt, for each rail" }
                  p { "or none of the rail's joules is given." } }
             dt { "Throughput" }
             dd { p.formula { "images/s = images ÷ (end of the last − start of the first)" }

@@ -27,6 +27,14 @@ pub(super) fn summary(report: &Report<'_>) -> Markup {
             p.muted { "Gains are over the component alone, those of “all” over the one that is fastest alone." }
             (together_grid(&together).markup())
         }
+        @let terms = interval_grid(rows);
+        @if !terms.is_empty() {
+            details {
+                summary { "What the intervals of J/image are made of" }
+                (terms.markup())
+                p.muted { (tolerances(report)) }
+            }
+        }
     }
 }
 
@@ -104,6 +112,53 @@ fn alone_grid(rows: &[&SummaryRow]) -> Grid {
         ]);
     }
     grid
+}
+
+/// What of each interval is by what, in percent of the joules.
+fn interval_grid(rows: &[SummaryRow]) -> Grid {
+    let mut grid = Grid::new(&[
+        "network",
+        "component",
+        "J/image",
+        "± %",
+        "sampling %",
+        "idle %",
+        "quantisation %",
+        "tolerance %",
+        "clock %",
+        "split %",
+        "largest",
+    ]);
+    for row in rows {
+        let Some((joules, terms)) = row.joules_per_image.zip(row.interval) else { continue };
+        let together = if row.policy.is_some() { " (together)" } else { "" };
+        let of = |term: f64| Cell::number(Some(100.0 * term / joules));
+        let mut cells = vec![
+            Cell::text(row.network.as_str()),
+            Cell::text(format!("{}{together}", row.component)),
+            Cell::number(Some(joules)),
+            of(terms.half_width()),
+        ];
+        cells.extend(terms.named().map(|(_, term)| of(term)));
+        cells.push(Cell::text(terms.largest()));
+        grid.add(cells);
+    }
+    grid
+}
+
+/// What sensors' gains were taken to be.
+fn tolerances(report: &Report<'_>) -> String {
+    let known = report.analysis.summary.iter().filter_map(|row| row.interval);
+    match known.into_iter().any(|terms| terms.tolerance > 0.0) {
+        true => {
+            "Tolerances are those of the boards' descriptions, or of --sensor-tolerance.".to_owned()
+        }
+        false => {
+            "Sensors are taken to be exact: an emulated board's are, and of others nobody said how \
+                  far their gains may lie off. --sensor-tolerance 2% says it."
+                .to_owned()
+        }
+    }
 }
 
 fn together_grid(rows: &[&SummaryRow]) -> Grid {

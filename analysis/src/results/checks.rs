@@ -40,6 +40,8 @@ pub enum Check {
     SamplingFastEnough,
     /// Readings fall evenly over an image.
     PhasesCovered,
+    /// Other processes leave the CPUs to the target.
+    AloneOnCpus,
 }
 
 /// Whether a check holds.
@@ -65,6 +67,7 @@ impl Check {
             Check::BelowRoof => "below_roof",
             Check::SamplingFastEnough => "sampling_fast_enough",
             Check::PhasesCovered => "phases_covered",
+            Check::AloneOnCpus => "alone_on_cpus",
         }
     }
 }

@@ -9,6 +9,7 @@ fn row(board: &str, component: &str, network: &str, images_per_s: f64) -> Summar
         images_per_s: Some(images_per_s),
         joules_per_image: Some(0.5),
         joules_per_image_ci95: Some(0.01),
+        interval: None,
         images_per_joule: Some(2.0),
         gop_per_s: None,
         oi_theoretical: None,

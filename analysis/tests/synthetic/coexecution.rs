@@ -62,6 +62,7 @@ impl Scene {
             bandwidth_bytes_per_s: None,
             stand_in: None,
             threads: None,
+            cpus: vec![],
             provenance: Provenance::Measured,
         };
         tables.manifest.components = vec![

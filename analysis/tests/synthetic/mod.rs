@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 #![allow(unreachable_pub, reason = "shared by test crates")]
 
+pub mod accounts;
 mod coexecution;
 
 use std::path::Path;
@@ -170,6 +171,7 @@ impl Scene {
             volts_step: sensor.volts_step,
             amps_step: sensor.amps_step,
             inside: None,
+            tolerance: None,
             provenance: Provenance::Measured,
         };
         let component = |name: &str, rails: &[&str]| ComponentRecord {
@@ -178,6 +180,7 @@ impl Scene {
             executor: "test".into(),
             rails: rails.iter().map(|&rail| rail.into()).collect(),
             threads: None,
+            cpus: vec![],
             peak_flops_per_s: None,
             bandwidth_bytes_per_s: None,
             provenance: Provenance::Measured,
@@ -190,6 +193,7 @@ impl Scene {
                 name: "exynos5422".into(),
                 model: "Odroid XU3".into(),
                 emulated: true,
+                unit: None,
             },
             kernel: "6.12".into(),
             command: vec!["wattline".into(), "run".into()],
@@ -354,6 +358,7 @@ impl Scene {
             events: vec![],
             truth: self.truth_rows(),
             frames: self.frame_rows(),
+            cpu: vec![],
         }
     }
 
@@ -375,6 +380,7 @@ pub struct Tables {
     pub events: Vec<EventRow>,
     pub truth: Vec<TruthRow>,
     pub frames: Vec<FrameRow>,
+    pub cpu: Vec<CpuRow>,
 }
 
 impl Tables {
@@ -390,6 +396,7 @@ impl Tables {
         all(&bundle, &self.agent);
         all(&bundle, &self.events);
         all(&bundle, &self.truth);
+        all(&bundle, &self.cpu);
         if !self.frames.is_empty() {
             all(&bundle, &self.frames);
         }
@@ -404,7 +411,10 @@ impl Tables {
     pub fn try_analysis(&self) -> Result<Analysis, wattline_analysis::AnalysisError> {
         let directory = tempfile::tempdir().unwrap();
         self.write(directory.path(), Outcome::Completed);
-        analyze(&[directory.path().to_owned()], &Options { check_truth: true })
+        analyze(
+            &[directory.path().to_owned()],
+            &Options { check_truth: true, ..Options::default() },
+        )
     }
 
     /// Adds to every time.

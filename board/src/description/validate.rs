@@ -18,6 +18,9 @@ pub(super) struct Contradiction {
     pub(super) message: String,
 }
 
+/// A sensor that is further off measures nothing.
+const MOST_TOLERANCE: f64 = 0.5;
+
 type Checked = Result<(), Contradiction>;
 
 fn wrong(span: Range<usize>, key: impl Into<String>, message: impl Into<String>) -> Checked {
@@ -69,6 +72,13 @@ pub(super) fn check(board: &Description) -> Checked {
     check_memory(board)?;
     check_rails(board)?;
     counters::check(board)?;
+    for rail in &board.rails {
+        let Some(tolerance) = &rail.tolerance else { continue };
+        if tolerance.get_ref().share() > MOST_TOLERANCE {
+            let message = format!("{} is no tolerance; expected 0 to 50 %", tolerance.get_ref());
+            return wrong(tolerance.span(), format!("rails.{}.tolerance", rail.name()), message);
+        }
+    }
     let clock = &board.noise.conversion_clock;
     if !(0.0..=0.5).contains(clock.get_ref()) {
         let message = format!("{} is no share of a conversion; expected 0 to 0.5", clock.get_ref());

@@ -46,6 +46,8 @@ pub struct Ina231 {
     noise: Noise,
     /// Its own clock's error: what it takes for a nanosecond.
     clock_ratio: f64,
+    /// What it takes for a volt at the shunt, its shunt's error included.
+    gain: f64,
     random: ChaCha12Rng,
     average: u32,
     began_ns: u64,
@@ -59,11 +61,15 @@ impl Ina231 {
     pub fn new(rail: &Rail, noise: &Noise, mut random: ChaCha12Rng, now_ns: u64) -> Self {
         let clock_ratio = 1.0 + noise.conversion_clock.get_ref() * random.random_range(-1.0..=1.0);
         let phase_ns = random.random_range(1..=CONVERSION_NS);
+        let most = noise.gain.share();
+        // Nothing is drawn where nothing is off: noise of a seed then stays what it was.
+        let gain = if most > 0.0 { 1.0 + random.random_range(-most..=most) } else { 1.0 };
         let mut chip = Ina231 {
             shunt_ohms: rail.shunt.ohms(),
             supply_volts: rail.voltage.volts(),
             noise: noise.clone(),
             clock_ratio,
+            gain,
             random,
             average: 16,
             began_ns: now_ns,
@@ -121,7 +127,7 @@ impl Ina231 {
         let mut noisy = |value: f64, deviation: f64| {
             value + deviation / averaged * self.random.sample::<f64, _>(StandardNormal)
         };
-        let shunt = noisy(amps * self.shunt_ohms, self.noise.shunt.volts());
+        let shunt = noisy(self.gain * amps * self.shunt_ohms, self.noise.shunt.volts());
         let bus = noisy(volts, self.noise.bus.volts());
         let shunt = (shunt / SHUNT_LSB_VOLTS).round().clamp(-32768.0, 32767.0);
         let bus = (bus / BUS_LSB_VOLTS).round().clamp(0.0, 32767.0);
@@ -213,6 +219,25 @@ mod tests {
                 "{watts} W read as {mean} W"
             );
         }
+    }
+
+    /// A gain error is the chip's own, lies within what was asked for, and scales what it reads.
+    #[test]
+    fn gains_differ_from_chip_to_chip() {
+        let noise = Noise { gain: crate::quantity::Tolerance::new(0.05), ..Noise::default() };
+        let means: Vec<f64> = (0..20)
+            .map(|seed| {
+                let (mut chip, _) = chip(&noise, seed);
+                let watts = |_| {
+                    let reading = chip.convert(2.0 * chip.ends_ns as f64 * 1e-9);
+                    reading.bus_millivolts as f64 * reading.milliamperes as f64 * 1e-6
+                };
+                (0..200).map(watts).skip(1).sum::<f64>() / 199.0 / 2.0 - 1.0
+            })
+            .collect();
+        assert!(means.iter().all(|gain| gain.abs() < 0.051), "{means:?}");
+        let spread = means.iter().fold(0.0f64, |most, gain| most.max(gain.abs()));
+        assert!(spread > 0.03, "{means:?}");
     }
 
     #[test]

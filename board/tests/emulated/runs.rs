@@ -18,7 +18,12 @@ fn manifest() -> Manifest {
     Manifest {
         schema: SCHEMA_VERSION,
         wattline: "0".into(),
-        board: BoardRecord { name: "test".into(), model: "test".into(), emulated: true },
+        board: BoardRecord {
+            name: "test".into(),
+            model: "test".into(),
+            emulated: true,
+            unit: None,
+        },
         kernel: "test".into(),
         command: vec![],
         clock: ClockRecord { kind: ClockKind::Virtual, utc_offset_ns: 0 },
