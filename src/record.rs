@@ -198,6 +198,7 @@ fn record(args: &Args) -> Result<ExitCode> {
         components.all.iter().map(|it| record_of(&target, it, &program)).collect();
     manifest.rails = inventory.rail_records(None);
     manifest.counters = inventory.counter_records(args.rate, None);
+    manifest.dram_source = inventory.dram_source().map(str::to_owned);
     let bundle = BundleWriter::create(&args.out, &manifest, args.overwrite)?;
     let recorder = Recorder::start(inventory, &clock, &bundle, &settings)?;
     manifest.rails = recorder.rail_records(None);
@@ -237,6 +238,7 @@ fn record(args: &Args) -> Result<ExitCode> {
         _ => None,
     };
     let report = recorder.stop(attendance);
+    report.mark_scaled(&mut manifest.counters);
     let outcome = match failure {
         Some(reason) => Outcome::Failed(reason),
         None if interrupted => Outcome::Interrupted,

@@ -39,6 +39,7 @@ pub mod interrupt;
 mod inventory;
 mod kernel;
 pub mod launch;
+mod perf_event;
 mod performance;
 pub mod privileges;
 pub mod probe;

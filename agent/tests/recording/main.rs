@@ -10,4 +10,5 @@ mod on_the_virtual_clock;
 mod on_the_wall;
 mod performance;
 mod probe;
+mod uncore;
 mod windows;
