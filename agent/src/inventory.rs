@@ -9,7 +9,7 @@ use wattline_trace::{CounterRecord, Provenance, RailRecord};
 
 use crate::counter::{self, TrafficCounter};
 use crate::kernel::{CpuTimes, Kernel};
-use crate::performance::{self, ComponentCounters};
+use crate::performance::{self, ComponentCounters, MarkCounters};
 use crate::privileges::Capability;
 use crate::sensor::RailSensor;
 use crate::sensor::chip::{self, Chip, Quantity};
@@ -99,6 +99,12 @@ impl Inventory {
     /// The CPU time of what [`Inventory::attach_bpf`] was given; `None` where it was refused.
     pub fn cpu_times(&self) -> Option<CpuTimes> {
         self.kernel.cpu_times.clone()
+    }
+
+    /// The hardware counters of CPUs, to be read at marks: see [`wattline_ebpf::Marks`]. They count
+    /// from the recorder's start.
+    pub fn mark_counters(&self) -> MarkCounters<'_> {
+        performance::at_marks(&self.performance)
     }
 
     /// What could not be had.

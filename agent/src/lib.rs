@@ -52,4 +52,5 @@ pub mod watch;
 
 pub use inventory::{Inventory, Missing};
 pub use kernel::CpuTimes;
+pub use performance::{MarkCounters, MarkEvents};
 pub use recorder::{AgentReport, RailRate, Recorder, Settings, StartError};

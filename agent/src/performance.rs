@@ -21,6 +21,7 @@
 //! recorder's start, and are summed over the component's CPUs. They are cumulative and never go
 //! back. See [`crate::perf_event::scaling`] for CPUs with fewer counters than events.
 
+mod at_marks;
 mod discovery;
 mod event;
 mod pmu;
@@ -29,11 +30,15 @@ mod readings_tests;
 #[cfg(test)]
 mod tests;
 
+use std::os::fd::BorrowedFd;
+
 use wattline_trace::{HardwareCounterRecord, Name, Provenance};
 
 use crate::perf_event::{ActiveGroups, Group, GroupFault};
 use event::Event;
 
+pub(crate) use at_marks::at_marks;
+pub use at_marks::{MarkCounters, MarkEvents};
 pub(crate) use discovery::discover;
 
 /// The most readings a second: each interrupts every CPU that is counted, and wakes those that
@@ -72,6 +77,16 @@ impl ComponentCounters {
     pub(crate) fn names(&self) -> Vec<&'static str> {
         let estimate = self.traffic().map(|_| BYTES_ESTIMATED);
         self.events.iter().map(|(event, _)| event.name()).chain(estimate).collect()
+    }
+
+    /// The events, and the counters of each CPU.
+    fn counters(&self) -> impl Iterator<Item = (Event, u32, BorrowedFd<'_>)> {
+        let of_event = |(index, (event, _)): (usize, &(Event, &'static str))| {
+            let event = *event;
+            let groups = self.groups.iter();
+            groups.filter_map(move |it| Some((event, it.cpu, it.counter(index)?)))
+        };
+        self.events.iter().enumerate().flat_map(of_event)
     }
 
     /// Groups into which the events of one CPU had to be split.

@@ -177,6 +177,8 @@ pub struct HardwareCounters {
     pub events: Vec<&'static str>,
     /// Groups that take turns on each CPU; with one, all is counted all the time.
     pub groups_per_cpu: usize,
+    /// Whether `record` reads them at marks too, from BPF, besides at samples.
+    pub at_marks: bool,
 }
 
 impl Probe {
@@ -201,7 +203,11 @@ impl Probe {
             rails: inventory.rails.iter().map(rail).collect(),
             chips: inventory.chips().iter().map(chip).collect(),
             counters: inventory.counters.iter().map(|it| counter(it, &inventory)).collect(),
-            hardware_counters: inventory.performance.iter().map(hardware_counters).collect(),
+            hardware_counters: inventory
+                .performance
+                .iter()
+                .map(|it| hardware_counters(it, bpf.as_ref().is_some_and(Support::works)))
+                .collect(),
             traffic_pmus: machine::traffic_pmus(&roots.sysfs, &inventory.counters),
             powercap: machine::power_domains(&roots.sysfs),
             cpufreq: machine::frequency_policies(&roots.sysfs),
@@ -284,13 +290,14 @@ fn counter(counter: &TrafficCounter, inventory: &Inventory) -> Counter {
     }
 }
 
-fn hardware_counters(counters: &ComponentCounters) -> HardwareCounters {
+fn hardware_counters(counters: &ComponentCounters, at_marks: bool) -> HardwareCounters {
     HardwareCounters {
         component: counters.component.to_string(),
         pmus: counters.pmus.clone(),
         cpus: counters.cpus.clone(),
         events: counters.names(),
         groups_per_cpu: counters.groups_per_cpu(),
+        at_marks,
     }
 }
 

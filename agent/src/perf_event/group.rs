@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use super::refusal::Refused;
 use super::scaling::{Stretch, Totals};
@@ -84,6 +85,12 @@ impl Group {
             groups.push(Group { cpu, events: vec![event], files: vec![file] });
         }
         Ok(groups)
+    }
+
+    /// The counter of the event of this index; none if it is not in this group.
+    pub(crate) fn counter(&self, event: usize) -> Option<BorrowedFd<'_>> {
+        let position = self.events.iter().position(|&it| it == event)?;
+        self.files.get(position).map(AsFd::as_fd)
     }
 
     /// Lets it count, from zero.

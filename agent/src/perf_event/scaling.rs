@@ -67,7 +67,7 @@ impl Totals {
         let counts = self.latest.counts.iter().zip(&self.from.counts);
         for (total, (latest, from)) in self.counts.iter_mut().zip(counts) {
             let counted = latest.saturating_sub(*from);
-            *total = total.saturating_add(scale(counted, enabled_ns, running_ns));
+            *total = total.saturating_add(scaled(counted, enabled_ns, running_ns));
         }
         self.scaled |= stretch == Stretch::Shared;
         self.from = self.latest;
@@ -97,7 +97,7 @@ impl Totals {
 }
 
 /// `counted · enabled / running`, rounded to the nearest. `running` is not 0.
-fn scale(counted: u64, enabled_ns: u64, running_ns: u64) -> u64 {
+pub(crate) fn scaled(counted: u64, enabled_ns: u64, running_ns: u64) -> u64 {
     let [counted, enabled, running] = [counted, enabled_ns, running_ns].map(u128::from);
     u64::try_from((counted * enabled + running / 2) / running).unwrap_or(u64::MAX)
 }

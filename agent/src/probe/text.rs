@@ -99,7 +99,9 @@ impl Probe {
                 groups => format!("{groups} groups in turns, scaled"),
             };
             let cpus = format!("CPUs {}", cpus.join(" "));
-            vec![it.component.clone(), it.pmus.join(" "), cpus, turns, it.events.join(" ")]
+            let read = if it.at_marks { "at samples and marks" } else { "at samples" };
+            let events = it.events.join(" ");
+            vec![it.component.clone(), it.pmus.join(" "), cpus, turns, read.into(), events]
         };
         self.hardware_counters.iter().map(row).collect()
     }

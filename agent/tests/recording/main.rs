@@ -3,6 +3,7 @@
 #[path = "../fake/mod.rs"]
 mod fake;
 
+mod at_marks;
 mod counters;
 mod discovery;
 mod faults;
