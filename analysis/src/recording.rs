@@ -297,6 +297,7 @@ impl Recording<'_> {
             .map(|component| component.provenance)
             .chain(rails.map(|rail| rail.provenance))
             .chain(counters.map(|counter| counter.provenance))
+            .chain(self.traffic.is_scaled().then_some(Provenance::Scaled))
             .chain(split)
             .chain(self.has_others(run).then_some(Provenance::Estimated))
             .fold(board, Ord::max)
