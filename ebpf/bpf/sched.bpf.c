@@ -135,18 +135,20 @@ static __always_inline void add(struct account *account, enum kind kind, __u64 n
  */
 static __always_inline __u64 instant_of_switch(struct account *account, struct task_struct *prev)
 {
-	__u64 sched_ns, passed_ns;
-
+#if !defined(__TARGET_ARCH_arm) /* Its JIT follows no pointer from a task: all would be interpreted. */
 	/* Without CONFIG_FAIR_GROUP_SCHED no task says where the clock is. */
-	if (!bpf_core_field_exists(prev->se.cfs_rq))
-		return bpf_ktime_get_ns();
-	sched_ns = prev->se.cfs_rq->rq->clock;
-	passed_ns = sched_ns - account->looked_sched_ns;
-	if (passed_ns < TRUSTED_NS)
-		return account->looked_ns + passed_ns;
-	account->looked_sched_ns = sched_ns;
-	account->looked_ns = bpf_ktime_get_ns();
-	return account->looked_ns;
+	if (bpf_core_field_exists(prev->se.cfs_rq)) {
+		__u64 sched_ns = prev->se.cfs_rq->rq->clock;
+		__u64 passed_ns = sched_ns - account->looked_sched_ns;
+
+		if (passed_ns < TRUSTED_NS)
+			return account->looked_ns + passed_ns;
+		account->looked_sched_ns = sched_ns;
+		account->looked_ns = bpf_ktime_get_ns();
+		return account->looked_ns;
+	}
+#endif
+	return bpf_ktime_get_ns();
 }
 
 /* Opens the account of a CPU, or closes the slice of who ran there; answers the instant. */
