@@ -1,5 +1,6 @@
 /* Where the time of each CPU goes: to the target, to others, or to nobody. */
 #include "kernel.h"
+#include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 #include "followed.h"
@@ -37,7 +38,9 @@ struct account {
 	__u64 pid; /* the thread that runs; ~0 if that is not known */
 	__u64 executed_before_ns; /* its CPU time when it was switched to */
 	__u64 credit_ns; /* CPU time of the target that its slices so far had no room for */
-	__u64 padding[6]; /* up to two cache lines */
+	__u64 looked_ns; /* what the clock showed when it was last looked at */
+	__u64 looked_sched_ns; /* what the scheduler's clock showed then */
+	__u64 padding[4]; /* up to two cache lines */
 };
 
 struct {
@@ -120,10 +123,38 @@ static __always_inline void add(struct account *account, enum kind kind, __u64 n
 	account->ns[kind & 3] += part_ns;
 }
 
+/* How long the scheduler's clock is trusted to go as fast as the one that everybody reads. */
+#define TRUSTED_NS 1000000
+
+/*
+ * The instant of a switch. Looking at the clock takes longer than all else here, and the scheduler
+ * has just looked at its own, when it began to decide: a microsecond or so before the switch. That
+ * one has another origin and is not slewed by NTP, by at most 500 parts in a million; so it only
+ * tells the time since a common look at both, at most a millisecond ago, of which that is half a
+ * microsecond.
+ */
+static __always_inline __u64 instant_of_switch(struct account *account, struct task_struct *prev)
+{
+#if !defined(__TARGET_ARCH_arm) /* Its JIT follows no pointer from a task: all would be interpreted. */
+	/* Without CONFIG_FAIR_GROUP_SCHED no task says where the clock is. */
+	if (bpf_core_field_exists(prev->se.cfs_rq)) {
+		__u64 sched_ns = prev->se.cfs_rq->rq->clock;
+		__u64 passed_ns = sched_ns - account->looked_sched_ns;
+
+		if (passed_ns < TRUSTED_NS)
+			return account->looked_ns + passed_ns;
+		account->looked_sched_ns = sched_ns;
+		account->looked_ns = bpf_ktime_get_ns();
+		return account->looked_ns;
+	}
+#endif
+	return bpf_ktime_get_ns();
+}
+
 /* Opens the account of a CPU, or closes the slice of who ran there; answers the instant. */
 static __always_inline __u64 close_slice(struct account *account, struct task_struct *prev)
 {
-	__u64 now_ns = bpf_ktime_get_ns();
+	__u64 now_ns = instant_of_switch(account, prev);
 	__u64 running = account->running;
 	__u64 since_ns = running >> KIND_BITS;
 	__u64 executed_ns = prev->se.sum_exec_runtime;

@@ -69,16 +69,18 @@ pub use target::{Cost, CpuTime, Target};
 /// Whether this program was built with its BPF programs.
 pub const BUILT: bool = cfg!(bpf_programs);
 
-/// Whether a test can load BPF programs. Where it cannot it says so loudly, and in CI fails.
+/// Whether a test can load BPF programs. Where it cannot it says so, past the test harness's
+/// capture, and in CI fails.
 #[cfg(all(test, bpf_programs))]
 fn has_root_for(test: &str) -> bool {
+    use std::io::Write;
     let support = Support::detect(&SupportRoots::default());
     if !support.works() {
         let lacks = support.findings.iter().filter(|finding| finding.essential && !finding.good);
         let lacks: Vec<_> = lacks.map(|finding| finding.finding.as_str()).collect();
         let lacks = lacks.join(" ");
         assert!(std::env::var_os("CI").is_none(), "{test} cannot run in CI: {lacks}");
-        eprintln!("SKIPPED {test}: it needs BPF. {lacks}");
+        let _ = writeln!(std::io::stderr(), "SKIPPED {test}: it needs BPF. {lacks}");
     }
     support.works()
 }

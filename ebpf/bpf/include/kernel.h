@@ -66,10 +66,19 @@ struct css_set {
 	struct cgroup *dfl_cgrp;
 } KERNEL;
 
+struct rq {
+	__u64 clock;
+} KERNEL;
+
+struct cfs_rq {
+	struct rq *rq;
+} KERNEL;
+
 struct sched_entity {
 	__u64 sum_exec_runtime;
 	__u64 prev_sum_exec_runtime;
 	__u64 nr_migrations;
+	struct cfs_rq *cfs_rq;
 } KERNEL;
 
 typedef struct {

@@ -1,4 +1,4 @@
-//! A program whose CPU time is known: this test binary, run again to do one job.
+//! A program whose CPU time is known: this test's own, started again to do one job.
 //!
 //! It waits for a line on its standard input, works, says what it used, and waits for the end of
 //! its input, so that who watches can look at it alive.
@@ -14,7 +14,8 @@ use nix::sys::wait::waitpid;
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::{ForkResult, Pid, fork};
 
-const JOB: &str = "WATTLINE_TEST_JOB";
+/// In the environment of a workload: the job it is to do.
+pub(crate) const JOB: &str = "WATTLINE_TEST_JOB";
 const USED: &str = "used ";
 
 /// What the workload does once told to.
@@ -22,6 +23,8 @@ const USED: &str = "used ";
 pub(crate) enum Job {
     /// One thread on each of the first two CPUs works for half a second of CPU time.
     Threads,
+    /// Two threads on CPU 0 hand a byte to and fro, a hundred thousand times.
+    PingPong,
     /// A child works for 300 ms of CPU time on CPU 0, its parent gone since long.
     Orphan,
     /// A thousand children, one after another, that end at once.
@@ -42,7 +45,6 @@ impl Workload {
     /// Starts it; it waits.
     pub(crate) fn start(job: Job) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "workload::job", "--ignored", "--nocapture"])
             .env(JOB, format!("{job:?}"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -51,9 +53,8 @@ impl Workload {
         let input = child.stdin.take();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
-        while !line.ends_with("ready\n") {
-            assert_ne!(output.read_line(&mut line).unwrap(), 0, "the workload ended: {line}");
-        }
+        output.read_line(&mut line).unwrap();
+        assert_eq!(line, "ready\n");
         Workload { child, input, output }
     }
 
@@ -71,7 +72,7 @@ impl Workload {
             if line == "done\n" {
                 return used;
             }
-            let Some((_, numbers)) = line.split_once(USED) else { continue };
+            let numbers = line.strip_prefix(USED).unwrap();
             let (cpu, ns) = numbers.trim().split_once(' ').unwrap();
             used.push((cpu.parse().ok(), ns.parse().unwrap()));
         }
@@ -85,15 +86,14 @@ impl Workload {
     }
 }
 
-#[test]
-#[ignore = "is the workload that other tests start"]
-fn job() {
-    let Ok(job) = std::env::var(JOB) else { return };
+/// What the workload does, in a process of its own.
+pub(crate) fn work(job: &str) {
     say("ready");
     let mut line = String::new();
     std::io::stdin().read_line(&mut line).unwrap();
-    match job.as_str() {
+    match job {
         "Threads" => threads(),
+        "PingPong" => ping_pong(),
         "Orphan" => orphan(),
         "Children" => children(),
         _ => panic!("no job {job}"),
@@ -111,11 +111,16 @@ fn used(clock: ClockId) -> Duration {
     clock_gettime(clock).unwrap().into()
 }
 
-/// Works until its clock shows so much more than when it was put on its CPU; answers how much.
-fn burn(cpu: usize, clock: ClockId, time: Duration) -> u64 {
+/// Puts the calling thread on one CPU.
+fn stay_on(cpu: usize) {
     let mut cpus = CpuSet::new();
     cpus.set(cpu).unwrap();
     sched_setaffinity(Pid::from_raw(0), &cpus).unwrap();
+}
+
+/// Works until its clock shows so much more than when it was put on its CPU; answers how much.
+fn burn(cpu: usize, clock: ClockId, time: Duration) -> u64 {
+    stay_on(cpu);
     let start = used(clock);
     while used(clock) < start + time {}
     (used(clock) - start).as_nanos() as u64
@@ -130,6 +135,29 @@ fn threads() {
         let (cpu, ns) = thread.join().unwrap();
         say(&format!("{USED}{cpu} {ns}"));
     }
+}
+
+fn ping_pong() {
+    stay_on(0);
+    let clock = ClockId::CLOCK_PROCESS_CPUTIME_ID;
+    let start = used(clock);
+    let (mut ping, mut pinged) = std::io::pipe().unwrap();
+    let (mut pong, mut ponged) = std::io::pipe().unwrap();
+    // Started from here, it stays on CPU 0 too.
+    let other = std::thread::spawn(move || {
+        let mut byte = [0];
+        while ping.read_exact(&mut byte).is_ok() {
+            ponged.write_all(&byte).unwrap();
+        }
+    });
+    let mut byte = [0];
+    for _ in 0..100_000 {
+        pinged.write_all(&byte).unwrap();
+        pong.read_exact(&mut byte).unwrap();
+    }
+    drop(pinged);
+    other.join().unwrap();
+    say(&format!("{USED}0 {}", (used(clock) - start).as_nanos()));
 }
 
 fn orphan() {
