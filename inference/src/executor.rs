@@ -233,7 +233,7 @@ pub fn names() -> Vec<&'static str> {
 pub fn description(name: &str) -> String {
     #[cfg(xnnpack)]
     if name == "xnnpack" {
-        return crate::xnnpack::description().to_owned();
+        return crate::xnnpack::description();
     }
     name.to_owned()
 }
@@ -289,11 +289,11 @@ fn xnnpack_missing() -> Option<&'static str> {
 
 #[cfg(not(xnnpack))]
 fn xnnpack_missing() -> Option<&'static str> {
-    Some(
-        "no XNNPACK of a supported version was found when it was built; \
-         install libxnnpack-dev and libpthreadpool-dev (Debian 12), \
+    Some(concat!(
+        env!("WATTLINE_XNNPACK_MISSING"),
+        "; install libxnnpack-dev and libpthreadpool-dev of Debian 12 or 13, \
          then `cargo clean -p wattline-inference` and build again",
-    )
+    ))
 }
 
 #[cfg(xnnpack)]
