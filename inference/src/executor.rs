@@ -125,6 +125,12 @@ pub trait Executor: Send {
         0
     }
 
+    /// Of the last image's time, what it took to bring tensors to a device and back, ns. It is part of
+    /// the first and the last layer's.
+    fn transfer_ns(&self) -> u64 {
+        0
+    }
+
     /// Runs consecutive `layers` of an image. `live` are the tensors that [`Graph::live_before`]
     /// names for the first of them, in its order, and the answer are those before the layer that
     /// comes next: over all layers, the image and the result. Tensors of 8-bit steps hold the steps.
@@ -168,6 +174,10 @@ impl Executor for Box<dyn Executor> {
 
     fn clock_error_ns(&self) -> u64 {
         (**self).clock_error_ns()
+    }
+
+    fn transfer_ns(&self) -> u64 {
+        (**self).transfer_ns()
     }
 
     fn run_layers(
@@ -233,7 +243,7 @@ pub fn names() -> Vec<&'static str> {
 pub fn description(name: &str) -> String {
     #[cfg(xnnpack)]
     if name == "xnnpack" {
-        return crate::xnnpack::description().to_owned();
+        return crate::xnnpack::description();
     }
     name.to_owned()
 }
@@ -289,11 +299,11 @@ fn xnnpack_missing() -> Option<&'static str> {
 
 #[cfg(not(xnnpack))]
 fn xnnpack_missing() -> Option<&'static str> {
-    Some(
-        "no XNNPACK of a supported version was found when it was built; \
-         install libxnnpack-dev and libpthreadpool-dev (Debian 12), \
+    Some(concat!(
+        env!("WATTLINE_XNNPACK_MISSING"),
+        "; install libxnnpack-dev and libpthreadpool-dev of Debian 12 or 13, \
          then `cargo clean -p wattline-inference` and build again",
-    )
+    ))
 }
 
 #[cfg(xnnpack)]

@@ -43,7 +43,7 @@
 //! | `xnnpack` | XNNPACK's operators, threads, SIMD: the CPU clusters | built where the library is |
 //! | `npu-fp16` | FP16 as an NPU computes it, on one of the others; see [`npu`] | always |
 //!
-//! The `xnnpack` executor needs XNNPACK and pthreadpool as Debian 12 has them
+//! The `xnnpack` executor needs XNNPACK and pthreadpool as Debian 12 or 13 has them
 //! (`apt install libxnnpack-dev libpthreadpool-dev`). The build script looks for them where the C
 //! compiler would; `WATTLINE_XNNPACK_DIR` names another prefix, and set to nothing builds without.
 //! [`executor::available`] says what a build has, and why it lacks the rest.

@@ -98,24 +98,35 @@ impl LayerObserver for Heard {
     }
 }
 
+/// Each image is its layers, one going on where the one before it ended, and next to nothing is of
+/// no layer: of the study's networks and of one that takes no time to speak of.
 #[test]
-fn layers_lie_within_their_image_and_its_clock_has_a_bound() {
+fn layers_add_up_to_their_image_and_its_clock_has_a_bound() {
     if device().is_none() {
         return;
     }
-    let graph = zoo::graph("squeezenet", 1).unwrap();
-    let mut executor = OpenCl::new(&graph, &Options::default()).unwrap();
-    let image = synthetic_image(graph.input_shape(), 1, 0).unwrap();
-    for _ in 0..5 {
-        let mut heard = Heard::default();
-        let start_ns = monotonic_ns();
-        executor.run(&image, &mut heard).unwrap();
-        let end_ns = monotonic_ns();
-        assert_eq!(heard.0.len(), graph.layers().len());
-        assert!(heard.0.first().unwrap().0 >= start_ns && heard.0.last().unwrap().1 <= end_ns);
-        // Each layer goes on where the one before it ended: nothing between them is of no layer.
-        assert!(heard.0.windows(2).all(|pair| pair[0].1 == pair[1].0), "{:?}", heard.0);
-        assert!(heard.0.iter().any(|(start_ns, end_ns)| start_ns < end_ns));
-        assert!(executor.clock_error_ns() > 0 && executor.clock_error_ns() < end_ns - start_ns);
+    let tiny = zoo::graph_at("squeezenet", 32, 1).unwrap();
+    let studied = zoo::STUDY.map(|name| zoo::graph(name, 1).unwrap());
+    for graph in [tiny].iter().chain(&studied) {
+        let mut executor = OpenCl::new(graph, &Options::default()).unwrap();
+        let image = synthetic_image(graph.input_shape(), 1, 0).unwrap();
+        let share = |_| {
+            let mut heard = Heard::default();
+            let start_ns = monotonic_ns();
+            executor.run(&image, &mut heard).unwrap();
+            let end_ns = monotonic_ns();
+            assert_eq!(heard.0.len(), graph.layers().len());
+            let (first, last) = (heard.0[0], heard.0[heard.0.len() - 1]);
+            assert!(start_ns <= first.0 && last.1 <= end_ns);
+            assert!(heard.0.windows(2).all(|pair| pair[0].1 == pair[1].0), "{:?}", heard.0);
+            assert!(heard.0.iter().any(|(start_ns, end_ns)| start_ns < end_ns));
+            let image_ns = end_ns - start_ns;
+            assert!((1..image_ns).contains(&executor.clock_error_ns()));
+            assert!((1..image_ns).contains(&executor.transfer_ns()));
+            (last.1 - first.0) as f64 / image_ns as f64
+        };
+        // What interrupts an image is of no layer where it comes before the first or after the last.
+        let best = (0..5).map(share).fold(0.0, f64::max);
+        assert!(best >= 0.98, "{}: layers are {best:.4} of the image", graph.name());
     }
 }

@@ -138,7 +138,7 @@ fn end(stage: &Stage<'_>, spans: &[Arc<Mutex<RunSpans>>], id: u64) -> Result<()>
     let mut all: Option<Sum> = None;
     for spans in spans {
         let mut spans = spans.lock().unwrap_or_else(PoisonError::into_inner);
-        spans.note_clock_error(stage.recorder);
+        spans.note_device(stage.recorder);
         let sum = spans.end()?;
         if let Scene::Emulated(board) = stage.scene {
             board.end_run(spans.component())?;

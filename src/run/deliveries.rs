@@ -27,6 +27,7 @@ impl Watcher for SpanWatcher {
         let layers = if job.is_whole() { spans.all_layers() } else { job.layers.clone() };
         let times = (timing.start_ns, timing.end_ns);
         spans.off_by_at_most(timing.clock_error_ns);
+        spans.transferred_for(timing.transfer_ns);
         if let Err(error) = spans.image(job.frame, layers, times, timing.layers.iter().copied()) {
             let _ = self.failure.set(error.to_string());
         }

@@ -30,6 +30,7 @@ pub(super) struct RunSpans {
     sum: Option<Sum>,
     layer_ns: Vec<u64>,
     clock_error_ns: u64,
+    transfer_ns: u64,
     ended: bool,
 }
 
@@ -55,6 +56,7 @@ impl RunSpans {
             sum: None,
             layer_ns: vec![0; lane.layers.len()],
             clock_error_ns: 0,
+            transfer_ns: 0,
             ended: false,
         }
     }
@@ -121,12 +123,26 @@ impl RunSpans {
         self.clock_error_ns = self.clock_error_ns.max(clock_error_ns);
     }
 
-    /// Notes how far a device's clock may have been off the run's, if it has one of its own.
-    pub(super) fn note_clock_error(&self, recorder: &Recorder) {
+    /// An image, or some layers of one, came to a device and back in this time, which is part of its
+    /// layers'.
+    pub(super) fn transferred_for(&mut self, transfer_ns: u64) {
+        self.transfer_ns += transfer_ns;
+    }
+
+    /// Notes what is to be known of layers' times on a device that has a clock and memory of its own.
+    pub(super) fn note_device(&self, recorder: &Recorder) {
         if self.clock_error_ns > 0 {
             let detail = format!(
                 "layers are timed by the device's clock, which is off the run's by at most {:.1} us",
                 self.clock_error_ns as f64 / 1e3
+            );
+            recorder.note(EventKind::Note, &self.component, &detail);
+        }
+        if let Some(sum) = self.sum.filter(|_| self.transfer_ns > 0) {
+            let detail = format!(
+                "{:.1} us of an image bring it to the device and its result back: part of its first \
+                 and its last layer",
+                self.transfer_ns as f64 / 1e3 / sum.images as f64
             );
             recorder.note(EventKind::Note, &self.component, &detail);
         }

@@ -201,7 +201,7 @@ impl Run<'_> {
     /// Writes the run's own span. Answers what it came to, if any image ran.
     fn end(self) -> Result<Option<Solo>> {
         let mut spans = self.spans.lock().unwrap_or_else(PoisonError::into_inner);
-        spans.note_clock_error(self.stage.recorder);
+        spans.note_device(self.stage.recorder);
         let Some(sum) = spans.end()? else { return Ok(None) };
         let per_image = |value: f64| value / sum.images as f64;
         Ok(Some(Solo {

@@ -46,5 +46,5 @@ pub(super) fn tell(
     layers.extend(completion.layers.iter().map(|layer| (layer.start_ns, layer.end_ns)));
     let image = &completion.image;
     let (start_ns, end_ns) = (image.start_ns, image.end_ns);
-    watcher.ran(job, &Timing { start_ns, end_ns, layers, clock_error_ns: 0 });
+    watcher.ran(job, &Timing { start_ns, end_ns, layers, clock_error_ns: 0, transfer_ns: 0 });
 }

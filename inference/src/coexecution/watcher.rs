@@ -13,6 +13,9 @@ pub struct Timing<'a> {
     pub layers: &'a [(u64, u64)],
     /// How far those of layers may be off that clock, in ns: a device may have one of its own.
     pub clock_error_ns: u64,
+    /// What it took to bring tensors to a device and back, in ns: part of the first and the last
+    /// layer's time.
+    pub transfer_ns: u64,
 }
 
 /// Hears of every job that one component has run, also of one whose result nobody wants any more.

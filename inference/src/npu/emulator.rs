@@ -128,7 +128,8 @@ impl Engine for Emulator {
         let mut times = std::mem::take(&mut self.layers);
         times.0.clear();
         let (start_ns, end_ns) = self.run_layers(layers, &mut times);
-        let timing = Timing { start_ns, end_ns, layers: &times.0, clock_error_ns: 0 };
+        let timing =
+            Timing { start_ns, end_ns, layers: &times.0, clock_error_ns: 0, transfer_ns: 0 };
         self.watcher.ran(job, &timing);
         self.layers = times;
         let output = if ends_image { self.output(job.frame).cloned() } else { None };

@@ -2,11 +2,9 @@
 //!
 //! OpenCL stamps commands in nanoseconds of a clock of the device's own, whose zero and rate are
 //! not the host's. So the host reads CLOCK_MONOTONIC around a command that does nothing: the
-//! device started and ended that command in between. Two such *ticks*, one before and one after
-//! an image, say where the device's clock was on the host's at either end; in between it is taken
-//! to run evenly.
-
-use std::cell::Cell;
+//! device started and ended that command in between. Two such *ticks* some time apart say where the
+//! device's clock was on the host's and how fast it runs, which is taken to be even. A tick holds the
+//! device up, so it is not made for every image: one serves for a while, and is no part of any image.
 
 use opencl3::event::Event;
 
@@ -16,7 +14,13 @@ use super::program::Kernels;
 use super::queue::{Command, Queue, Range};
 use crate::clock::monotonic_ns;
 
-/// How often a tick is tried for one that was not disturbed. Each takes time of the image's.
+/// How long a tick serves.
+const RECENT_NS: u64 = 250_000_000;
+
+/// How far apart the two ticks that tell the rate are, at least, once there have been so many.
+const APART_NS: u64 = 1_000_000_000;
+
+/// How often a tick is tried for one that was not disturbed.
 const TRIES: usize = 3;
 
 /// A tick was not disturbed if its error is at most so many times the least there was.
@@ -42,15 +46,9 @@ impl Tick {
         let error_ns = (latest_ns - before_ns).div_ceil(2);
         Self { device_ns: start_ns, host_ns: before_ns + error_ns, error_ns }
     }
-
-    /// Whether the device's clock can be taken to have run evenly since.
-    pub(super) fn is_recent(&self) -> bool {
-        const RECENT_NS: u64 = 1_000_000_000;
-        monotonic_ns().saturating_sub(self.host_ns) < RECENT_NS
-    }
 }
 
-/// The device's clock during one image.
+/// The device's clock, by two ticks.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Conversion {
     first: Tick,
@@ -58,14 +56,17 @@ pub(super) struct Conversion {
 }
 
 impl Conversion {
-    pub(super) fn between(first: Tick, last: Tick) -> Self {
-        Self { first, last }
-    }
-
-    /// How far a converted time may be off: the larger error of the two ticks, between which it
-    /// lies.
-    pub(super) fn error_ns(&self) -> u64 {
-        self.first.error_ns.max(self.last.error_ns)
+    /// How far off [`host_ns`](Self::host_ns) may be, for a time no earlier than the first tick. In
+    /// between the two it is the larger error of theirs; beyond, where it is `first` and `last` on
+    /// the line through them, what both are off tells as much more as the time is farther away.
+    pub(super) fn error_ns(&self, device_ns: u64) -> u64 {
+        let Self { first, last } = self;
+        let beyond = u128::from(device_ns.saturating_sub(last.device_ns));
+        let apart = u128::from(last.device_ns.saturating_sub(first.device_ns)).max(1);
+        let leaning = u128::from(first.error_ns + last.error_ns) * beyond / apart;
+        let between = first.error_ns.max(last.error_ns);
+        let past = u128::from(last.error_ns) + leaning;
+        between.max(u64::try_from(past).unwrap_or(u64::MAX))
     }
 
     /// CLOCK_MONOTONIC when the device's clock showed `device_ns`.
@@ -80,11 +81,12 @@ impl Conversion {
     }
 }
 
-/// Makes ticks.
+/// Makes ticks, and keeps the two that tell the most.
 #[derive(Debug)]
 pub(super) struct DeviceClock {
     command: Command,
-    least_error_ns: Cell<u64>,
+    least_error_ns: u64,
+    conversion: Conversion,
     // The command's argument.
     _nothing: super::arguments::Memory,
 }
@@ -94,16 +96,40 @@ impl DeviceClock {
         let nothing = queue.memory(size_of::<f32>())?;
         let range = Range::new([1; 3], [1; 3]);
         let command = Command::new(kernels, "tick", &[Argument::Memory(&nothing)], range, "")?;
-        let clock = Self { command, least_error_ns: Cell::new(u64::MAX), _nothing: nothing };
+        let none = Tick { device_ns: 0, host_ns: 0, error_ns: u64::MAX };
+        let conversion = Conversion { first: none, last: none };
+        let mut clock = Self { command, least_error_ns: u64::MAX, conversion, _nothing: nothing };
         // What an undisturbed tick is, is known before the first image.
         for _ in 0..TRIES {
-            clock.tick(queue)?;
+            let tick = clock.tick(queue)?;
+            clock.conversion = Conversion { first: tick, last: tick };
         }
         Ok(clock)
     }
 
+    /// Makes a tick. Waits for what is queued.
+    pub(super) fn read(&mut self, queue: &Queue) -> Result<(), OpenClError> {
+        let tick = self.tick(queue)?;
+        let Conversion { first, last } = self.conversion;
+        let apart_ns = last.host_ns.saturating_sub(first.host_ns);
+        let first = if apart_ns < APART_NS { first } else { last };
+        self.conversion = Conversion { first, last: tick };
+        Ok(())
+    }
+
+    /// Makes a tick where the last one has served its time.
+    pub(super) fn keep_recent(&mut self, queue: &Queue) -> Result<(), OpenClError> {
+        let age_ns = monotonic_ns().saturating_sub(self.conversion.last.host_ns);
+        if age_ns < RECENT_NS { Ok(()) } else { self.read(queue) }
+    }
+
+    /// From the device's clock to the host's, by the ticks so far.
+    pub(super) fn conversion(&self) -> Conversion {
+        self.conversion
+    }
+
     /// A tick that was not disturbed, or the best of a few. Waits for what is queued.
-    pub(super) fn tick(&self, queue: &Queue) -> Result<Tick, OpenClError> {
+    fn tick(&mut self, queue: &Queue) -> Result<Tick, OpenClError> {
         queue.finish()?;
         let mut best: Option<Tick> = None;
         for _ in 0..TRIES {
@@ -116,9 +142,8 @@ impl DeviceClock {
             if best.is_none_or(|best| tick.error_ns < best.error_ns) {
                 best = Some(tick);
             }
-            let least_ns = self.least_error_ns.get().min(tick.error_ns);
-            self.least_error_ns.set(least_ns);
-            if tick.error_ns <= UNDISTURBED * least_ns {
+            self.least_error_ns = self.least_error_ns.min(tick.error_ns);
+            if tick.error_ns <= UNDISTURBED * self.least_error_ns {
                 break;
             }
         }
@@ -144,33 +169,34 @@ mod tests {
 
     proptest! {
         /// Whatever the device's zero and rate, and whenever within a bracket its command ran, no
-        /// converted time is off by more than the stated error.
+        /// converted time is off by more than the stated error: neither between the ticks nor after.
         #[test]
         fn the_error_is_a_bound(
             zero in 0..1_000_000_000_000_i64,
             rate_ppm in -500..500_i64,
             delays in proptest::array::uniform6(0..200_000_u64),
-            image_ns in 1..500_000_000_u64,
-            part in 0.0..1.0,
+            apart_ns in 1_000_000..2_000_000_000_u64,
+            part in 0.0..3.0,
         ) {
             let device = |host: u64| {
                 (host as i64 + zero + (host as i128 * i128::from(rate_ppm) / 1_000_000) as i64) as u64
             };
             let tick = |before: u64, [wait, work, back]: [u64; 3]| {
                 let (start, end) = (before + wait, before + wait + work);
-                (Tick::bracketed(before, device(start), device(end), end + back), end + back)
+                Tick::bracketed(before, device(start), device(end), end + back)
             };
             let [a, b, c, d, e, f] = delays;
-            let (first, image_start) = tick(1_000_000_000, [a, b, c]);
-            let image_end = image_start + image_ns;
-            let (last, _) = tick(image_end, [d, e, f]);
-            let conversion = Conversion::between(first, last);
-            let actual = image_start + (image_ns as f64 * part) as u64;
+            let start = 1_000_000_000;
+            let first = tick(start, [a, b, c]);
+            let last = tick(start + a + b + c + apart_ns, [d, e, f]);
+            let conversion = Conversion { first, last };
+            let actual = start + a + ((a + b + c + apart_ns) as f64 * part) as u64;
             let converted = conversion.host_ns(device(actual));
             // The length of the command itself is known by the device's clock alone, and times
             // are whole nanoseconds.
-            let rounding = (b.max(e) / 2_000).max(1) + 3;
-            prop_assert!(converted.abs_diff(actual) <= conversion.error_ns() + rounding);
+            let rounding = (1.0 + 2.0 * part) * ((b.max(e) / 2_000).max(1) + 4) as f64;
+            let error_ns = conversion.error_ns(device(actual)) + rounding as u64;
+            prop_assert!(converted.abs_diff(actual) <= error_ns);
         }
     }
 }

@@ -21,14 +21,14 @@
 //!
 //! # Times
 //!
-//! A layer lasts from the end of what is in the queue before it, which is the layer before or the
-//! upload, to the end of its own last command, both by the device's clock
-//! (`CL_PROFILING_COMMAND_END`), converted to CLOCK_MONOTONIC: see [`OpenCl::clock_error_ns`]. The
-//! device does nothing else in between, so what its driver takes to start a layer's commands (some
-//! 10 µs each with PoCL) is the layer's time, as it is on a CPU. A layer without commands, such as a
-//! concatenation whose parts were written in place, takes none. Uploading the image, turning it from
-//! planes to pixels, and the way back are part of a run and of no layer, as are the two readings of the
-//! device's clock around it: with PoCL 1 to 2 % of an image, and up to 4 % of MobileNet's, the shortest.
+//! An image is its layers, without a gap. The first starts when the image is handed over: bringing it
+//! to the device, and turning it from planes to pixels, is the time of the layer that reads it. Each
+//! lasts until the end of its own last command by the device's clock (`CL_PROFILING_COMMAND_END`),
+//! converted to CLOCK_MONOTONIC: see [`OpenCl::clock_error_ns`]. The device does nothing else in
+//! between, so what its driver takes to start a layer's commands (some 10 µs each with PoCL) is the
+//! layer's time, as it is on a CPU. The last ends when the result is back. How much of an image is
+//! such bringing to and fro is told apart: [`Executor::transfer_ns`]. A layer without commands, such
+//! as a concatenation whose parts were written in place, takes none.
 
 mod arguments;
 pub mod ceilings;
@@ -57,7 +57,7 @@ use crate::graph::{Graph, Layer, Operator, TensorId};
 use crate::plan::Plan;
 use crate::tensor::Tensor;
 use arguments::{Argument, Memory, TensorArgument};
-use clock::{Conversion, DeviceClock, Tick, device_times};
+use clock::{DeviceClock, device_times};
 use program::{Kernels, MOST_LANES, Tiling};
 use queue::{Command, Queue};
 use site::Site;
@@ -84,9 +84,8 @@ pub struct OpenCl {
     /// Of each tensor, in the order of the graph's.
     passages: Vec<Passage>,
     clock: DeviceClock,
-    /// After the last image.
-    last_tick: Option<Tick>,
     clock_error_ns: u64,
+    transfer_ns: u64,
     // What the commands point to, and what runs them; fields are dropped in this order.
     planes: Memory,
     _arena: Memory,
@@ -136,7 +135,7 @@ impl OpenCl {
         let queue = Queue::new(&device)?;
         let tiling = Tiling::of(&device, storage);
         let kernels = Kernels::build(queue.context(), &device, tiling, storage)?;
-        let clock = DeviceClock::new(&kernels, &queue)?;
+        let mut clock = DeviceClock::new(&kernels, &queue)?;
 
         let plan = Plan::new(graph, MOST_LANES);
         let arena = activations(plan.len, storage, "what lies between layers", &queue)?;
@@ -171,7 +170,7 @@ impl OpenCl {
             .map(|id| passage(tensor(TensorId(id)), &planes, &site))
             .collect::<Result<_, _>>()?;
         // Constants have arrived, and the graph's own may go.
-        queue.finish()?;
+        clock.read(&queue)?;
         Ok(Self {
             graph: graph.clone(),
             device,
@@ -179,8 +178,8 @@ impl OpenCl {
             steps,
             passages,
             clock,
-            last_tick: None,
             clock_error_ns: 0,
+            transfer_ns: 0,
             planes,
             _arena: arena,
             _scratch: scratch,
@@ -195,27 +194,22 @@ impl OpenCl {
 
     /// How far the times of the last image's layers may be off CLOCK_MONOTONIC, ns.
     ///
-    /// After every image, and before one that follows no other, the host reads its clock around a
-    /// command that does nothing, and in between the device's clock is taken to run evenly. The error is half of the wider of
-    /// the two brackets, less the time that the command itself took: a bound, not an estimate, so
-    /// long as the device's own stamps are right.
+    /// Now and then, between images, the host reads its clock around a command that does nothing; from
+    /// two such readings, each off by at most half of what it took less the time of the command itself,
+    /// follows how far off a converted time may be. It is a bound, not an estimate, so long as the
+    /// device's stamps are right and its clock runs evenly.
     pub fn clock_error_ns(&self) -> u64 {
         self.clock_error_ns
     }
 
-    /// Runs `layers` from the tensors that are live before them to those after, and tells when each
-    /// layer's commands ran.
+    /// Runs `layers` from the tensors that are live before them to those after, and tells when the
+    /// device had the former, and when each layer's commands had run.
     fn compute<'a>(
         &mut self,
         layers: Range<usize>,
         live: impl Iterator<Item = (TensorId, &'a [f32])>,
         next: impl Iterator<Item = (TensorId, &'a mut [f32])>,
-    ) -> Result<Vec<Times>, OpenClError> {
-        // The tick after one image serves the next.
-        let first = match self.last_tick.take().filter(Tick::is_recent) {
-            Some(tick) => tick,
-            None => self.clock.tick(&self.queue)?,
-        };
+    ) -> Result<Ends, OpenClError> {
         let submitted = self.submit(layers, live, next);
         if submitted.is_err() {
             // What is on its way to the device must stay until it is there; the first error is the
@@ -223,11 +217,17 @@ impl OpenCl {
             let _ = self.queue.finish();
         }
         let Submitted { uploads, layers } = submitted?;
-        let last = self.clock.tick(&self.queue)?;
-        self.last_tick = Some(last);
-        let conversion = Conversion::between(first, last);
-        self.clock_error_ns = conversion.error_ns();
-        times(&uploads, &layers, &conversion)
+        let end_ns = |events: &Vec<Event>| match events.last() {
+            Some(event) => device_times(event).map(|(_, end_ns)| Some(end_ns)),
+            None => Ok(None),
+        };
+        let device_ns = layers.iter().map(end_ns).collect::<Result<Vec<_>, _>>()?;
+        let conversion = self.clock.conversion();
+        let latest_ns = device_ns.iter().copied().flatten().max();
+        self.clock_error_ns = latest_ns.map_or(0, |ns| conversion.error_ns(ns));
+        let host_ns = |ns: Option<u64>| ns.map(|ns| conversion.host_ns(ns));
+        let uploads = host_ns(end_ns(&uploads)?);
+        Ok(Ends { uploads, layers: device_ns.into_iter().map(host_ns).collect() })
     }
 
     /// Queues everything that a run is made of, and waits for the tensors that come out. Where it
@@ -281,24 +281,11 @@ fn passage(
     Ok(Passage { upload, download: site.command("to_planes", &download, range)? })
 }
 
-/// When a layer started and ended, by the host's clock.
-type Times = (u64, u64);
-
-/// The times of layers of which these are the commands' events, after those of uploads.
-fn times(
-    uploads: &[Event],
-    layers: &[Vec<Event>],
-    conversion: &Conversion,
-) -> Result<Vec<Times>, OpenClError> {
-    let end_ns = |event: &Event| Ok(conversion.host_ns(device_times(event)?.1));
-    let mut start_ns = uploads.last().map_or(Ok(0), end_ns)?;
-    let layer = |events: &Vec<Event>| {
-        let last_ns = events.last().map_or(Ok(start_ns), end_ns)?;
-        let times = (start_ns, last_ns.max(start_ns));
-        start_ns = times.1;
-        Ok(times)
-    };
-    layers.iter().map(layer).collect()
+/// When what was queued had run, by the host's clock; nothing of what was no command.
+#[derive(Debug)]
+struct Ends {
+    uploads: Option<u64>,
+    layers: Vec<Option<u64>>,
 }
 
 impl Executor for OpenCl {
@@ -308,6 +295,10 @@ impl Executor for OpenCl {
 
     fn clock_error_ns(&self) -> u64 {
         self.clock_error_ns
+    }
+
+    fn transfer_ns(&self) -> u64 {
+        self.transfer_ns
     }
 
     fn graph(&self) -> &Graph {
@@ -320,14 +311,15 @@ impl Executor for OpenCl {
         live: &[Tensor],
         observer: &mut dyn LayerObserver,
     ) -> Result<Vec<Tensor>, ExecutorError> {
-        let ids = check_live(&self.graph, &layers, live)?;
+        self.clock.keep_recent(&self.queue)?;
         let run_start_ns = monotonic_ns();
+        let ids = check_live(&self.graph, &layers, live)?;
         let next = self.graph.live_before(layers.end);
         let room = |id: &TensorId| vec![0.0; self.graph.shape(*id).elements()];
         let mut values: Vec<_> = next.iter().map(room).collect();
         let live = ids.into_iter().zip(live.iter().map(Tensor::values));
         let results = next.iter().copied().zip(values.iter_mut().map(Vec::as_mut_slice));
-        let times = self.compute(layers.clone(), live, results)?;
+        let ends = self.compute(layers.clone(), live, results)?;
         if values.iter().flatten().any(|value| !value.is_finite()) {
             let last = &self.graph.layers()[layers.end.saturating_sub(1)];
             let layer = last.name.clone();
@@ -336,17 +328,22 @@ impl Executor for OpenCl {
                 ElementType::F32 => ExecutorError::NonFiniteOutput { layer },
             });
         }
+        let tensor = |(id, values)| Tensor::of_checked(self.graph.shape(id), values);
+        let results = next.into_iter().zip(values).map(tensor).collect();
         let run_end_ns = monotonic_ns();
         // What the conversion may be off must not put layers out of order or out of the run.
-        let mut earliest_ns = run_start_ns;
-        for (index, (start_ns, end_ns)) in layers.zip(times) {
-            let start_ns = start_ns.clamp(earliest_ns, run_end_ns);
-            let end_ns = end_ns.clamp(start_ns, run_end_ns);
+        let within = |ns: u64, earliest_ns| ns.clamp(earliest_ns, run_end_ns);
+        let uploaded_ns = within(ends.uploads.unwrap_or(run_start_ns), run_start_ns);
+        let mut start_ns = run_start_ns;
+        let mut computed_ns = uploaded_ns;
+        for (index, end_ns) in layers.clone().zip(ends.layers) {
+            computed_ns = within(end_ns.unwrap_or(start_ns), start_ns);
+            let end_ns = if index + 1 == layers.end { run_end_ns } else { computed_ns };
             observer.layer(index, start_ns, end_ns);
-            earliest_ns = end_ns;
+            start_ns = end_ns;
         }
-        let tensor = |(id, values)| Tensor::of_checked(self.graph.shape(id), values);
-        Ok(next.into_iter().zip(values).map(tensor).collect())
+        self.transfer_ns = (uploaded_ns - run_start_ns) + (run_end_ns - computed_ns);
+        Ok(results)
     }
 }
 

@@ -25,14 +25,15 @@ mod kernels;
 mod normalisation;
 mod operator;
 mod passage;
-mod quantised;
 mod thread_pool;
 
 use std::ops::Range;
 
 use crate::cost::ElementType;
 use crate::executor::{Executor, ExecutorError, LayerObserver, check_live};
-use crate::graph::{AveragePool, Extent, Graph, Layer, LocalResponseNorm, Operator, TensorId};
+use crate::graph::{
+    AveragePool, Extent, Graph, Layer, LocalResponseNorm, Operator, TensorId, Window,
+};
 use crate::npu::half;
 use crate::plan::Plan;
 use crate::probes::Probes;
@@ -206,13 +207,14 @@ enum Products {
 }
 
 /// Whose kernels compute here, for records.
-pub(crate) fn description() -> &'static str {
+pub(crate) fn description() -> String {
     match Products::best_here() {
-        Products::Library => "xnnpack 2022-02-16",
+        Products::Library => ffi::GENERATION.to_owned(),
         #[cfg(target_arch = "x86_64")]
-        Products::Ours => {
-            "xnnpack 2022-02-16; convolutions and fully connected layers by wattline's FMA3 kernels"
-        }
+        Products::Ours => format!(
+            "{}; convolutions and fully connected layers by wattline's FMA3 kernels",
+            ffi::GENERATION
+        ),
     }
 }
 
@@ -292,7 +294,14 @@ fn step(
             return Ok(Step::AverageWithPadding { pool: *average, input, output });
         }
         Operator::AveragePool(average) => operator::average_pool(&average.window, site)?,
-        Operator::GlobalAveragePool => operator::global_average_pool(site)?,
+        Operator::GlobalAveragePool if input.shape.pixels() == 1 => {
+            return Ok(Step::Subsample { stride: Extent::new(1, 1), input, output });
+        }
+        // For a window as large as the image the library has kernels of their own.
+        Operator::GlobalAveragePool => {
+            let whole = Extent::new(input.shape.height, input.shape.width);
+            operator::average_pool(&Window { kernel: whole, ..Window::square(1, 1, 0) }, site)?
+        }
         Operator::LocalResponseNorm(norm) => {
             return Ok(Step::LocalResponseNorm { norm: *norm, input, output });
         }
@@ -300,9 +309,9 @@ fn step(
         Operator::Add(activation) => operator::add(*activation, inputs[1], site)?,
         Operator::Clamp(activation) => operator::clamp(*activation, site)?,
         Operator::Softmax => operator::softmax(site)?,
-        Operator::Quantise(to) => quantised::quantise(*to, site)?,
-        Operator::Dequantise(from) => quantised::dequantise(*from, site)?,
-        Operator::QuantisedConv2d(conv) => quantised::convolution(conv, site)?,
+        Operator::Quantise(to) => operator::quantise(*to, site)?,
+        Operator::Dequantise(from) => operator::dequantise(*from, site)?,
+        Operator::QuantisedConv2d(conv) => operator::quantised_convolution(conv, site)?,
     };
     Ok(Step::Library(operator))
 }

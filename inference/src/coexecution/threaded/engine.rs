@@ -111,6 +111,7 @@ impl Engine for ExecutorEngine {
             end_ns: monotonic_ns(),
             layers: &self.layers.0,
             clock_error_ns: self.executor.clock_error_ns(),
+            transfer_ns: self.executor.transfer_ns(),
         };
         self.watcher.ran(job, &timing);
         let output = if layers.end == all {

@@ -1,9 +1,11 @@
 //! Finds XNNPACK and decides whether the `xnnpack` executor can be built against it.
 //!
 //! The library has no stable API and Debian ships no pkg-config file for it, so this looks for
-//! the header where the C compiler would, and tells the API's generation from what it declares.
+//! the header where the C compiler would, and compares what it declares with what is declared here.
 //! `WATTLINE_XNNPACK_DIR` names a prefix (with `include/` and `lib/`) to look in instead;
 //! setting it to nothing builds without XNNPACK.
+
+mod prototypes;
 
 use std::env;
 use std::fs;
@@ -11,58 +13,84 @@ use std::path::{Path, PathBuf};
 
 const OVERRIDE: &str = "WATTLINE_XNNPACK_DIR";
 
-/// Declared by the supported generation (2021 to mid-2022, as in Debian 12), whose operators take
-/// their shape and their buffers in one `setup` call.
-const SUPPORTED_MARK: &str = "xnn_setup_convolution2d_nhwc_f32";
-
-/// Declared since 2023, when `setup` was split in `reshape` and `setup`.
-const RESHAPE_MARK: &str = "xnn_reshape_convolution2d_nhwc_f32";
-
-/// Parameter types of the later 2022 generation, whose `create` functions take a cache.
-const CACHE_MARKS: [&str; 2] = ["xnn_caches_t", "xnn_code_cache_t"];
+/// The generations of the API that are known, each by a file of declarations in `src/xnnpack/ffi/`:
+/// Debian 12's and Debian 13's.
+const GENERATIONS: [&str; 2] = ["setup_at_once", "reshape_and_setup"];
 
 fn main() {
-    println!("cargo::rustc-check-cfg=cfg(xnnpack)");
-    println!("cargo::rerun-if-changed=build.rs");
+    let values = GENERATIONS.map(|name| format!("\"{name}\"")).join(", ");
+    println!("cargo::rustc-check-cfg=cfg(xnnpack, values(none(), {values}))");
+    println!("cargo::rerun-if-changed=build");
     println!("cargo::rerun-if-env-changed={OVERRIDE}");
+    match find_library() {
+        Ok((library, generation)) => {
+            println!("cargo::rustc-cfg=xnnpack");
+            println!("cargo::rustc-cfg=xnnpack=\"{generation}\"");
+            if let Some(directory) = library.parent() {
+                println!("cargo::rustc-link-search=native={}", directory.display());
+            }
+            println!("cargo::rustc-link-lib=dylib=XNNPACK");
+            println!("cargo::rustc-link-lib=dylib=pthreadpool");
+        }
+        Err(Missing { why, warn }) => {
+            if warn {
+                println!("cargo::warning={why}; building without the xnnpack executor");
+            }
+            println!("cargo::rustc-env=WATTLINE_XNNPACK_MISSING={why}");
+        }
+    }
+}
+
+/// Why there is no XNNPACK to build against, and whether whoever builds expects one.
+struct Missing {
+    why: String,
+    warn: bool,
+}
+
+/// The library, and the generation of its API.
+fn find_library() -> Result<(PathBuf, &'static str), Missing> {
+    let silent = |why: &str| Missing { why: why.to_owned(), warn: false };
+    let loud = |why: String| Missing { why, warn: true };
     if env::var("CARGO_CFG_TARGET_OS").as_deref() != Ok("linux") {
-        return;
+        return Err(silent("XNNPACK is looked for on Linux alone"));
     }
     let (includes, libraries) = match env::var(OVERRIDE) {
-        Ok(prefix) if prefix.is_empty() => return,
+        Ok(prefix) if prefix.is_empty() => {
+            return Err(silent("WATTLINE_XNNPACK_DIR was set to nothing when it was built"));
+        }
         Ok(prefix) => {
             let prefix = PathBuf::from(prefix);
             (vec![prefix.join("include")], vec![prefix.join("lib")])
         }
         Err(_) => (system_includes(), system_libraries()),
     };
-    let Some(header) = find(&includes, "xnnpack.h") else { return };
-    println!("cargo::rerun-if-changed={}", header.display());
-    let Some(library) = find(&libraries, "libXNNPACK.so") else {
-        println!(
-            "cargo::warning=found {} but no libXNNPACK.so; building without the xnnpack executor",
-            header.display()
-        );
-        return;
+    let Some(header) = find(&includes, "xnnpack.h") else {
+        return Err(silent("no xnnpack.h was found when it was built"));
     };
-    let text = fs::read_to_string(&header).unwrap_or_default();
-    let supported = text.contains(SUPPORTED_MARK)
-        && !text.contains(RESHAPE_MARK)
-        && !CACHE_MARKS.iter().any(|mark| text.contains(mark));
-    if !supported {
-        println!(
-            "cargo::warning={} is of an API that is not supported (that of Debian 12, libxnnpack-dev \
-             0.0~git20220216, is: xnn_setup_* without xnn_reshape_*); building without the xnnpack executor",
-            header.display()
-        );
-        return;
+    println!("cargo::rerun-if-changed={}", header.display());
+    let at = header.display();
+    let Some(library) = find(&libraries, "libXNNPACK.so") else {
+        return Err(loud(format!("found {at} but no libXNNPACK.so")));
+    };
+    let text =
+        fs::read_to_string(&header).map_err(|error| loud(format!("cannot read {at}: {error}")))?;
+    let declarations = |file: &str| {
+        let file = format!("src/xnnpack/ffi/{file}.rs");
+        println!("cargo::rerun-if-changed={file}");
+        fs::read_to_string(&file).map_err(|error| loud(format!("cannot read {file}: {error}")))
+    };
+    let mut differences = Vec::new();
+    for generation in GENERATIONS {
+        let all = declarations("mod")? + &declarations(generation)?;
+        match prototypes::difference(&all, &text) {
+            None => return Ok((library, generation)),
+            Some(difference) => differences.push(difference),
+        }
     }
-    println!("cargo::rustc-cfg=xnnpack");
-    if let Some(directory) = library.parent() {
-        println!("cargo::rustc-link-search=native={}", directory.display());
-    }
-    println!("cargo::rustc-link-lib=dylib=XNNPACK");
-    println!("cargo::rustc-link-lib=dylib=pthreadpool");
+    let [older, newer] = &differences[..] else { unreachable!("one for each generation") };
+    Err(loud(format!(
+        "{at} is of an API that is not supported: it is not Debian 12's ({older}), nor Debian 13's ({newer})"
+    )))
 }
 
 fn find(directories: &[PathBuf], file: &str) -> Option<PathBuf> {
