@@ -38,9 +38,10 @@ part() (
     log="$cache/logs/$name"
     began=$(date +%s)
     say "$name: $what"
-    "$@" >"$log" 2>&1 &
+    # In a session of its own, so that interrupting this ends all that it started.
+    setsid "$@" >"$log" 2>&1 &
     running=$!
-    trap 'kill "$running"' INT TERM
+    trap 'kill -- "-$running"; exit 130' INT TERM
     ticks=0
     while kill -0 "$running" 2>/dev/null; do
         sleep 1
