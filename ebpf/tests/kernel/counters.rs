@@ -13,7 +13,6 @@ use wattline_ebpf::{
     Place, Probe, Scope,
 };
 
-use crate::has_bpf;
 use crate::marks::{file_offset, here, myself};
 
 /// Codes of software events. [include/uapi/linux/perf_event.h, `enum perf_sw_ids`]
@@ -92,11 +91,7 @@ fn drained(marks: &mut Marks) -> Vec<Seen> {
     seen
 }
 
-#[test]
-fn what_a_call_did_lies_between_its_marks() {
-    if !has_bpf("what_a_call_did_lies_between_its_marks") {
-        return;
-    }
+pub(crate) fn what_a_call_did_lies_between_its_marks() {
     let thread = std::thread::spawn(|| {
         let cpu = stay();
         let events = [CPU_CLOCK, PAGE_FAULTS].map(|code| software_event(cpu, code));
@@ -131,11 +126,7 @@ fn what_a_call_did_lies_between_its_marks() {
     thread.join().unwrap();
 }
 
-#[test]
-fn a_cpu_without_the_event_says_nothing_and_a_move_shows() {
-    if !has_bpf("a_cpu_without_the_event_says_nothing_and_a_move_shows") {
-        return;
-    }
+pub(crate) fn a_cpu_without_the_event_says_nothing_and_a_move_shows() {
     let cpus: Vec<u32> = (0..nix::unistd::sysconf(nix::unistd::SysconfVar::_NPROCESSORS_ONLN)
         .unwrap()
         .unwrap() as u32)
@@ -173,11 +164,7 @@ fn a_cpu_without_the_event_says_nothing_and_a_move_shows() {
     assert_eq!((seen[0].3, seen[2].3), (seen[1].3, seen[3].3));
 }
 
-#[test]
-fn without_counters_a_mark_has_none() {
-    if !has_bpf("without_counters_a_mark_has_none") {
-        return;
-    }
+pub(crate) fn without_counters_a_mark_has_none() {
     let mut marks = Marks::attach(&[touching()], here(), MarkSettings::default()).unwrap();
     touch(1);
     let mut seen = 0;
@@ -188,11 +175,7 @@ fn without_counters_a_mark_has_none() {
     assert_eq!(seen, 2);
 }
 
-#[test]
-fn counters_that_cannot_be_are_refused() {
-    if !has_bpf("counters_that_cannot_be_are_refused") {
-        return;
-    }
+pub(crate) fn counters_that_cannot_be_are_refused() {
     let refuse = |counter: MarkCounter<'_>| {
         let settings = MarkSettings::default();
         let scope = Scope::EveryProcess;

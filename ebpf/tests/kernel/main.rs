@@ -32,6 +32,12 @@ fn main() -> ExitCode {
         workload::work(&job);
         return ExitCode::SUCCESS;
     }
+    let counters = tests! { counters:
+        what_a_call_did_lies_between_its_marks,
+        a_cpu_without_the_event_says_nothing_and_a_move_shows,
+        without_counters_a_mark_has_none,
+        counters_that_cannot_be_are_refused,
+    };
     let marks = tests! { marks:
         usdt_marks_are_as_many_as_the_calls_and_carry_what_was_passed,
         #[cfg(target_arch = "x86_64")] arguments_are_found_wherever_they_are,
@@ -50,7 +56,7 @@ fn main() -> ExitCode {
         a_cgroup_and_those_below_it_are_accounted,
         a_target_that_does_not_exist_is_refused,
     };
-    let tests = [marks, sched].into_iter().flatten().collect();
+    let tests = [counters, marks, sched].into_iter().flatten().collect();
     libtest_mimic::run(&Arguments::from_args(), tests).exit_code()
 }
 
