@@ -5,6 +5,7 @@ mod board;
 mod coexecution;
 mod failure;
 mod network;
+mod plan;
 mod probe;
 mod progress;
 mod record;
@@ -51,6 +52,8 @@ enum Command {
     Analyze(analyze::Args),
     /// Writes a page, figures and tables beside the study's, from recorded runs
     Report(report::Args),
+    /// Chooses the frequency of each layer that takes least energy under a deadline
+    Plan(plan::Args),
     /// Measures what bounds a component here, or shows what bounds a network's layers by the model
     Roofline(roofline::Args),
     /// Says what can be measured here, what is missing, and what to do about it
@@ -77,6 +80,7 @@ fn main() -> ExitCode {
         Command::Simulate(args) => simulate::run(&args),
         Command::Analyze(args) => analyze::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Plan(args) => plan::run(&args),
         Command::Roofline(args) => roofline::run(&args),
         Command::Probe(args) => probe::run(&args),
         Command::Board(command) => board::run(&command),

@@ -406,6 +406,7 @@ fn attach(
 fn record_of(target: &Target, component: &Component, program: &Path) -> ComponentRecord {
     let rails = target.description.rails_of(component);
     ComponentRecord {
+        frequency: None,
         stand_in: None,
         threads: None,
         name: component.name().to_owned(),

@@ -10,6 +10,7 @@ use comfy_table::{CellAlignment, Table};
 
 use crate::Analysis;
 use crate::results::{AgentCost, SummaryRow};
+use crate::roofline::place;
 use wattline_trace::Provenance;
 
 /// What stands in a cell that has no number.
@@ -133,7 +134,12 @@ impl Analysis {
         let note = |row: &SummaryRow| {
             let bundle = if several { format!("{}: ", row.bundle) } else { String::new() };
             let together = if row.policy.is_some() { " in co-execution" } else { "" };
-            format!("{bundle}{} on {}{together}: {}", row.network, row.component, row.note())
+            format!(
+                "{bundle}{} on {}{together}: {}",
+                row.network,
+                place(&row.component, row.frequency_mhz),
+                row.note()
+            )
         };
         self.summary.iter().filter(|row| !row.note().is_empty()).map(note).collect()
     }
@@ -154,7 +160,7 @@ impl Analysis {
 }
 
 /// A table without lines, its columns of `numbers` right-aligned.
-fn plain(mut table: Table, numbers: Range<usize>) -> String {
+pub(crate) fn plain(mut table: Table, numbers: Range<usize>) -> String {
     table.load_preset(NOTHING);
     for column in table.column_iter_mut().skip(numbers.start).take(numbers.len()) {
         column.set_cell_alignment(CellAlignment::Right);
@@ -166,7 +172,7 @@ fn plain(mut table: Table, numbers: Range<usize>) -> String {
 fn alone_cells(row: &SummaryRow) -> Vec<String> {
     vec![
         row.network.to_string(),
-        row.component.to_string(),
+        place(&row.component, row.frequency_mhz),
         number(row.images_per_s),
         number(row.joules_per_image),
         number(row.joules_per_image_ci95),
@@ -181,7 +187,7 @@ fn alone_cells(row: &SummaryRow) -> Vec<String> {
 fn together_cells(row: &SummaryRow) -> Vec<String> {
     vec![
         row.network.to_string(),
-        row.component.to_string(),
+        place(&row.component, row.frequency_mhz),
         number(row.frames_pct),
         number(row.images_per_s),
         percent(row.gain_pct),

@@ -30,12 +30,14 @@ mod least_squares;
 mod manifest_check;
 mod parquet;
 mod perfetto;
+mod plan;
 mod power;
 mod quantisation;
 mod recording;
 mod refusal;
 mod report;
 mod results;
+mod roof;
 mod roofline;
 mod spans;
 mod study;
@@ -50,6 +52,7 @@ use std::path::PathBuf;
 
 pub use error::AnalysisError;
 pub use files::{Format, write_summary};
+pub use plan::{Plan, PlanError, PlanLayer, PlanRequest, Saving, SwitchingCost, Throughout, plan};
 pub use quantisation::QuantisationRow;
 pub use refusal::Refusal;
 pub use report::Report;
@@ -95,6 +98,9 @@ pub struct Analysis {
     pub boards: Vec<String>,
     /// Whether the results were held against the truth.
     pub check_truth: bool,
+    /// What was fitted to the layers of each run alone: what a plan is made of.
+    #[serde(skip)]
+    pub(crate) fitted: Vec<layers::Fitted>,
 }
 
 /// Analyses bundles, one after another.
