@@ -6,6 +6,7 @@ mod coexecution;
 mod compare;
 mod failure;
 mod network;
+mod plan;
 mod probe;
 mod progress;
 mod record;
@@ -56,6 +57,8 @@ enum Command {
     Compare(compare::Args),
     /// Writes a page, figures and tables beside the study's, from recorded runs
     Report(report::Args),
+    /// Chooses the frequency of each layer that takes least energy under a deadline
+    Plan(plan::Args),
     /// Measures what bounds a component here, or shows what bounds a network's layers by the model
     Roofline(roofline::Args),
     /// Says what can be measured here, what is missing, and what to do about it
@@ -83,6 +86,7 @@ fn main() -> ExitCode {
         Command::Analyze(args) => analyze::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Plan(args) => plan::run(&args),
         Command::Roofline(args) => roofline::run(&args),
         Command::Probe(args) => probe::run(&args),
         Command::Board(command) => board::run(&command),

@@ -449,6 +449,7 @@ impl Reach<'_> {
 fn record_of(target: &Target, component: &Component, program: &Path) -> ComponentRecord {
     let rails = target.description.rails_of(component);
     ComponentRecord {
+        frequency: None,
         stand_in: None,
         cpus: component.cpus.clone(),
         threads: None,

@@ -2,18 +2,21 @@
 //! images, recorded.
 
 mod args;
+mod clocks;
 mod coexecute;
 mod deliveries;
 mod dither;
 mod engines;
 mod images;
 pub(crate) mod lane;
+mod layer_plan;
 mod outputs;
 mod predictions;
 mod profiles;
 mod records;
 mod spans;
 mod stream;
+mod sweep;
 mod wish;
 
 use std::process::ExitCode;
@@ -36,6 +39,7 @@ use crate::recording::{
 use crate::target::Target;
 use crate::{coexecution, progress};
 pub(crate) use args::{Args, seconds};
+use clocks::Clocks;
 use coexecute::coexecute;
 use lane::{Lane, Work};
 use predictions::Predictions;
@@ -71,6 +75,13 @@ impl Scene {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    match &args.frequencies {
+        Some(sweep) => sweep::run(args, sweep),
+        None => run_once(args),
+    }
+}
+
+fn run_once(args: &Args) -> Result<ExitCode> {
     let mut target = Target::find(args.board.as_deref())?;
     if let Some(lender) = &args.npu_from {
         target.borrow_npu(lender)?;
@@ -90,11 +101,17 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         ..Settings::default()
     };
     settings.check()?;
+    clocks::check(&args.frequency, &target)?;
     let model = Model::open(&args.network, args.seed)?;
     let executor = outputs::executor(args.executor.as_deref())?;
     let prepared = lane::prepare(&target, &components, &model, executor, args)?;
     if args.npu_traffic && !prepared.iter().any(|lane| matches!(lane.work, Work::Npu { .. })) {
         bail!("--npu-traffic is for an NPU emulated on a real board: name one with --on");
+    }
+    if !args.frequency.is_empty() && args.policy.is_some() && args.solo == Some(0) {
+        bail!(
+            "--solo 0 takes what the description knows, which is of the highest frequencies: leave it out"
+        );
     }
     let mut wish = Wish::of(args, &target, &model, &prepared)?;
     let labels = args.classes.as_deref();
@@ -124,6 +141,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         let ourselves = Accounted::Tree(std::process::id());
         inventory.attach_bpf(CpuTimes::attach(ourselves), watch(args.idle_states), Vec::new());
     }
+    let clocks = Mutex::new(Clocks::open(&args.frequency, &target, &scene.roots())?);
     give_up_root(&args.out, inventory.capabilities());
     interrupt::install()?;
     tell_missing(&inventory);
@@ -154,6 +172,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let stage = Stage {
         scene: &scene,
         recorder: &recorder,
+        clocks: &clocks,
         spans: bundle.table::<SpanRow>()?,
         network: manifest.models[0].name.as_str().into(),
         images: solo_images,
@@ -169,7 +188,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let ended = stage.play(&prepared).and_then(|solos| {
         if let Some(wish) = wish.as_mut().filter(|_| !stage.over()) {
             let frames = bundle.table::<FrameRow>()?;
-            shared = coexecute(&stage, &prepared, wish, &solos, frames, &mut manifest)?;
+            let run = || coexecute(&stage, &prepared, wish, &solos, frames, &mut manifest);
+            shared = stage.at_frequencies(run)?;
             stage.idle();
         }
         Ok(stage.ended())

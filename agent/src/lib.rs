@@ -27,6 +27,7 @@
 //! * [`probe`] says what there is and what is missing, with what to do about it.
 //! * [`launch`] starts a command and holds it until it is watched, [`process`] is one that runs
 //!   already; [`watch`] makes spans of what probes in either say.
+//! * [`frequency`] holds a component's clock for a run, and puts it back.
 //! * [`privileges`] and [`interrupt`] are about the process: what it may do, and when to end.
 //!
 //! An emulated board has the same files under other [`wattline_board::Roots`]; nothing here
@@ -35,6 +36,7 @@
 mod attribute;
 mod counter;
 mod fault;
+pub mod frequency;
 pub mod interrupt;
 mod inventory;
 mod kernel;

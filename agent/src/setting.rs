@@ -49,6 +49,20 @@ impl HeldSetting {
         &self.path
     }
 
+    /// What was there before the first write, if there was one.
+    pub(crate) fn found(&self) -> Option<u64> {
+        self.found
+    }
+
+    /// Restores what was there, as dropping it does.
+    pub(crate) fn put_back(&mut self) {
+        if let Some(found) = self.found.take()
+            && let Err(error) = self.put(found)
+        {
+            tracing::warn!("{}: could not be set back to {found}: {error}", self.path.display());
+        }
+    }
+
     fn put(&self, value: u64) -> io::Result<()> {
         // A shell's `echo 2 > update_interval` truncates first. Sysfs does not care; a plain
         // file would keep the tail of a longer number.
@@ -60,11 +74,7 @@ impl HeldSetting {
 
 impl Drop for HeldSetting {
     fn drop(&mut self) {
-        if let Some(found) = self.found
-            && let Err(error) = self.put(found)
-        {
-            tracing::warn!("{}: could not be set back to {found}: {error}", self.path.display());
-        }
+        self.put_back();
     }
 }
 

@@ -229,6 +229,7 @@ fn manifest() -> Manifest {
             peak_flops_per_s: None,
             bandwidth_bytes_per_s: None,
             provenance: Provenance::Measured,
+            frequency: None,
             stand_in: None,
         }],
         models: Vec::new(),

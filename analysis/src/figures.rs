@@ -10,6 +10,7 @@ mod font;
 mod labels;
 mod layers;
 mod paint;
+mod plan;
 mod roofline;
 mod rooflines;
 mod scene;
@@ -20,6 +21,7 @@ use crate::quantisation::QuantisationRow;
 use crate::report::Material;
 use crate::{Analysis, AnalysisError, RooflineRow};
 use bars::BarFigure;
+use plan::PlanFigure;
 use roofline::RooflineFigure;
 use scene::{Ink, MARGIN, Scene};
 
@@ -36,6 +38,7 @@ pub(crate) enum Subject {
     /// One network on one component: there may be many.
     Layers,
     Quantisation,
+    Plan,
 }
 
 /// A figure, not drawn yet.
@@ -51,6 +54,7 @@ pub(crate) struct Figure {
 enum Drawing {
     Roofline(RooflineFigure),
     Bars(BarFigure),
+    Plan(PlanFigure),
 }
 
 impl Figure {
@@ -67,6 +71,7 @@ impl Figure {
         match &self.drawing {
             Drawing::Roofline(figure) => &figure.title,
             Drawing::Bars(figure) => &figure.title,
+            Drawing::Plan(figure) => &figure.title,
         }
     }
 
@@ -74,6 +79,7 @@ impl Figure {
         match &self.drawing {
             Drawing::Roofline(figure) => figure.scene(width),
             Drawing::Bars(figure) => figure.scene(width),
+            Drawing::Plan(figure) => figure.scene(width),
         }
     }
 
@@ -96,6 +102,11 @@ impl Figure {
     fn failed(&self, reason: String) -> AnalysisError {
         AnalysisError::Drawing { figure: self.name.clone(), reason }
     }
+}
+
+/// The layers of a plan against their frequencies.
+pub(crate) fn plan(plan: &crate::Plan) -> Figure {
+    Figure::new("plan", Subject::Plan, Drawing::Plan(PlanFigure::new(plan)))
 }
 
 /// All figures that these results carry. No two have the same name.

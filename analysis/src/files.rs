@@ -11,7 +11,7 @@ use crate::results::{
 };
 use crate::{Analysis, AnalysisError};
 
-const SUMMARY: [&str; 21] = [
+const SUMMARY: [&str; 22] = [
     "network",
     "component",
     "images",
@@ -33,6 +33,7 @@ const SUMMARY: [&str; 21] = [
     "efficiency_oracle",
     "images_per_joule_gain_pct",
     "board",
+    "frequency_mhz",
 ];
 const SUMMARY_TRUTH: [&str; 4] = [
     "truth_joules_per_image",
@@ -94,7 +95,7 @@ const IMAGES: [&str; 8] = [
     "flops",
     "bytes_theoretical",
 ];
-const LAYERS: [&str; 23] = [
+const LAYERS: [&str; 24] = [
     "bundle",
     "run",
     "network",
@@ -117,6 +118,7 @@ const LAYERS: [&str; 23] = [
     "oi_empirical",
     "bound",
     "roof_fraction",
+    "frequency_mhz",
     "provenance",
 ];
 const LAYER_TRUTH: [&str; 4] =
@@ -245,6 +247,7 @@ fn fields(row: &SummaryRow, check_truth: bool) -> Vec<String> {
         cell(row.efficiency_oracle),
         cell(row.images_per_joule_gain_pct),
         row.board.to_string(),
+        cell(row.frequency_mhz),
     ];
     if check_truth {
         let truth = row.truth.unwrap_or_default();
@@ -362,6 +365,7 @@ mod tests {
             oi_empirical: None,
             bound: None,
             roof_fraction: None,
+            frequency_mhz: None,
             provenance: Provenance::Measured,
             truth: None,
             note: String::new(),

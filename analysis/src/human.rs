@@ -11,6 +11,7 @@ use comfy_table::{CellAlignment, Table};
 
 use crate::Analysis;
 use crate::results::{AgentCost, SummaryRow};
+use crate::roofline::place;
 use wattline_trace::Provenance;
 
 /// What stands in a cell that has no number.
@@ -134,7 +135,12 @@ impl Analysis {
         let note = |row: &SummaryRow| {
             let bundle = if several { format!("{}: ", row.bundle) } else { String::new() };
             let together = if row.policy.is_some() { " in co-execution" } else { "" };
-            format!("{bundle}{} on {}{together}: {}", row.network, row.component, row.note())
+            format!(
+                "{bundle}{} on {}{together}: {}",
+                row.network,
+                place(&row.component, row.frequency_mhz),
+                row.note()
+            )
         };
         self.summary.iter().filter(|row| !row.note().is_empty()).map(note).collect()
     }
@@ -155,7 +161,7 @@ impl Analysis {
 }
 
 /// A table without lines, its columns of `numbers` right-aligned.
-fn plain(mut table: Table, numbers: Range<usize>) -> String {
+pub(crate) fn plain(mut table: Table, numbers: Range<usize>) -> String {
     table.load_preset(NOTHING);
     for column in table.column_iter_mut().skip(numbers.start).take(numbers.len()) {
         column.set_cell_alignment(CellAlignment::Right);
@@ -167,7 +173,7 @@ fn plain(mut table: Table, numbers: Range<usize>) -> String {
 fn alone_cells(row: &SummaryRow) -> Vec<String> {
     vec![
         row.network.to_string(),
-        row.component.to_string(),
+        place(&row.component, row.frequency_mhz),
         number(row.images_per_s),
         number(row.joules_per_image),
         number(row.joules_per_image_ci95),
@@ -182,7 +188,7 @@ fn alone_cells(row: &SummaryRow) -> Vec<String> {
 fn together_cells(row: &SummaryRow) -> Vec<String> {
     vec![
         row.network.to_string(),
-        row.component.to_string(),
+        place(&row.component, row.frequency_mhz),
         number(row.frames_pct),
         number(row.images_per_s),
         percent(row.gain_pct),

@@ -43,7 +43,6 @@ mod columns;
 mod fit;
 mod measured;
 mod merging;
-mod roof;
 mod rows;
 mod sight;
 mod sums;
@@ -52,8 +51,39 @@ pub(crate) mod watch;
 
 pub(crate) use sight::Sight;
 
+use wattline_trace::{FrequencyRecord, Name, Provenance};
+
 use crate::Analysis;
 use crate::recording::Recording;
+use crate::refusal::Refusal;
+pub(crate) use fit::Fit;
+
+/// The layers of one run, and what readings say of them.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Fitted {
+    pub(crate) bundle: Name,
+    /// The board in words; an emulated one says so.
+    pub(crate) board: String,
+    pub(crate) network: Name,
+    pub(crate) component: Name,
+    pub(crate) frequency: Option<FrequencyRecord>,
+    pub(crate) provenance: Provenance,
+    pub(crate) images: u64,
+    /// Mean seconds of an image.
+    pub(crate) image_seconds: f64,
+    pub(crate) layers: Vec<FittedLayer>,
+    /// Joules of layers, or why they are not known.
+    pub(crate) fit: Result<Fit, Refusal>,
+}
+
+/// One layer of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct FittedLayer {
+    pub(crate) name: Name,
+    pub(crate) kind: String,
+    /// Mean seconds for one image.
+    pub(crate) seconds: f64,
+}
 
 /// Adds the rows of a bundle's layers, and of their kinds.
 pub(crate) fn add_rows(recording: &Recording<'_>, analysis: &mut Analysis) {

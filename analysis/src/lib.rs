@@ -31,6 +31,7 @@ mod least_squares;
 mod manifest_check;
 mod parquet;
 mod perfetto;
+mod plan;
 mod power;
 mod processes;
 mod quantisation;
@@ -39,6 +40,7 @@ mod recording;
 mod refusal;
 mod report;
 mod results;
+mod roof;
 mod roofline;
 mod spans;
 mod study;
@@ -57,6 +59,7 @@ pub use compare::{Compare, CompareOptions, CompareRow, Comparison, Differs, Same
 pub use error::AnalysisError;
 pub use files::{Format, write_summary};
 pub use power::tolerance::SensorTolerances;
+pub use plan::{Plan, PlanError, PlanLayer, PlanRequest, Saving, SwitchingCost, Throughout, plan};
 pub use quantisation::QuantisationRow;
 pub use refusal::Refusal;
 pub use report::Report;
@@ -109,6 +112,9 @@ pub struct Analysis {
     pub(crate) quantities: Vec<RowQuantities>,
     #[serde(skip)]
     pub(crate) layer_quantities: Vec<LayerQuantities>,
+    /// What was fitted to the layers of each run alone: what a plan is made of.
+    #[serde(skip)]
+    pub(crate) fitted: Vec<layers::Fitted>,
 }
 
 /// Analyses bundles, one after another.

@@ -5,6 +5,7 @@ use serde::Serialize;
 use wattline_trace::Provenance;
 
 use crate::results::{LayerKindRow, SummaryRow};
+use crate::roofline::place;
 
 /// A network that has a quantised twin, or is one, on one component: a row of `quantisation.csv`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -13,7 +14,7 @@ pub struct QuantisationRow {
     pub bundle: String,
     /// The board.
     pub board: String,
-    /// The component.
+    /// The component, and the frequency it was held at, if it was.
     pub component: String,
     /// The network.
     pub network: String,
@@ -96,7 +97,7 @@ fn row(alone: &SummaryRow, kinds: &[&LayerKindRow]) -> QuantisationRow {
     QuantisationRow {
         bundle: alone.bundle.to_string(),
         board: alone.board.to_string(),
-        component: alone.component.to_string(),
+        component: place(&alone.component, alone.frequency_mhz),
         network: alone.network.to_string(),
         quantised: kinds.iter().any(|kind| kind.kind.starts_with("quantised_")),
         convolution_s: seconds(is_convolution),

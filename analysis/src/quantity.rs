@@ -36,19 +36,29 @@ impl Quantity {
         student::satterthwaite(variance, self.freedom) * variance.sqrt() + self.bound
     }
 
+    /// Both together, which the same sensors read by the same clock.
+    pub(crate) fn plus(self, other: &Quantity) -> Self {
+        self.with(other, 1.0)
+    }
+
     /// What is left when another, that the same sensors read by the same clock, is taken off.
-    pub(crate) fn less(mut self, other: &Quantity) -> Self {
+    pub(crate) fn less(self, other: &Quantity) -> Self {
+        self.with(other, -1.0)
+    }
+
+    fn with(mut self, other: &Quantity, sign: f64) -> Self {
         for part in &other.sensors {
+            let value = sign * part.value;
             match self.sensors.iter_mut().find(|it| it.rail == part.rail) {
-                Some(own) => own.value -= part.value,
-                None => self.sensors.push(SensorPart { value: -part.value, ..part.clone() }),
+                Some(own) => own.value += value,
+                None => self.sensors.push(SensorPart { value, ..part.clone() }),
             }
         }
         Quantity {
-            value: self.value - other.value,
+            value: self.value + sign * other.value,
             own: self.own + other.own,
             freedom: self.freedom + other.freedom,
-            clock: (self.clock - other.clock).abs(),
+            clock: (self.clock + sign * other.clock).abs(),
             bound: self.bound + other.bound,
             sensors: self.sensors,
         }

@@ -302,4 +302,27 @@ impl Recording<'_> {
             .chain(self.has_others(run).then_some(Provenance::Estimated))
             .fold(board, Ord::max)
     }
+
+    /// The frequency that a component was held at, or one of its layers, 10⁶ Hz.
+    pub(crate) fn frequency_mhz(&self, component: &Name, layer: Option<usize>) -> Option<f64> {
+        let held = self.component(component)?.frequency.as_ref()?;
+        let hz = match (held.layers_hz.is_empty(), layer) {
+            (true, _) => held.hz,
+            (false, Some(layer)) => *held.layers_hz.get(layer)?,
+            (false, None) => return None,
+        };
+        Some(1e-6 * hz as f64)
+    }
+
+    /// Whether a component of a run was held below the highest frequency it offers.
+    pub(crate) fn below_highest(&self, run: usize) -> bool {
+        let lanes = self.coexecution(run).map_or(&[][..], |it| &it.lanes);
+        let runs = [run].into_iter().chain(lanes.iter().copied());
+        let held = runs
+            .filter_map(|run| self.component(&self.spans.runs[run].component)?.frequency.as_ref());
+        let below = |hz: u64, highest: Option<u64>| highest.is_some_and(|highest| hz < highest);
+        held.into_iter().any(|held| {
+            held.layers_hz.iter().chain([&held.hz]).any(|&hz| below(hz, held.highest_hz))
+        })
+    }
 }

@@ -73,6 +73,13 @@ pub struct SummaryRow {
     /// The board's name.
     #[serde(serialize_with = "text")]
     pub board: Name,
+    /// The frequency that the component was held at, 10⁶ Hz; none where nobody held it, where each
+    /// layer had its own, and of `all`.
+    pub frequency_mhz: Option<f64>,
+    /// Whether that, or one of a component that ran beside it or of a layer, is below the highest that
+    /// is offered: then nothing of it is to be held against what was published.
+    #[serde(skip)]
+    pub below_highest: bool,
     /// What the emulated board knows, where it was asked for.
     pub truth: Option<TruthColumns>,
     /// The bundle's directory.

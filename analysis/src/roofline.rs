@@ -1,7 +1,6 @@
 //! Networks and layers under the roof of the component they ran on.
 //!
-//! Attainable rate at an operational intensity is `min(peak, intensity · bandwidth)` (Williams,
-//! Waterman and Patterson, "Roofline"). Intensities are the study's equations (1) and (2): OI_t,
+//! Where the roof lies the module `roof` says. Intensities are the study's equations (1) and (2): OI_t,
 //! flops ÷ bytes of inputs, weights and outputs, each once; and OI_e, flops ÷ bytes at the DRAM.
 //!
 //! What is bound by what is said at OI_e where that is known, for DRAM bytes are what the roof's
@@ -32,6 +31,8 @@ pub struct RooflineRow {
     pub board: String,
     /// The component.
     pub component: String,
+    /// The frequency that it was held at, 10⁶ Hz; empty where nobody held it.
+    pub frequency_mhz: Option<f64>,
     /// The network.
     pub network: String,
     /// The layer; empty of the network as a whole.
@@ -65,10 +66,11 @@ pub struct RooflineRow {
 }
 
 /// The columns of `roofline_points.csv`.
-pub(crate) const COLUMNS: [&str; 18] = [
+pub(crate) const COLUMNS: [&str; 19] = [
     "bundle",
     "board",
     "component",
+    "frequency_mhz",
     "network",
     "layer",
     "kind",
@@ -96,6 +98,7 @@ pub(crate) fn rows(analysis: &Analysis, ceilings: &Ceilings) -> Vec<RooflineRow>
             bundle: network.bundle.to_string(),
             board: network.board.to_string(),
             component: network.component.to_string(),
+            frequency_mhz: network.frequency_mhz,
             network: network.network.to_string(),
             layer: None,
             kind: None,
@@ -132,6 +135,7 @@ pub(crate) fn rows(analysis: &Analysis, ceilings: &Ceilings) -> Vec<RooflineRow>
                     seconds_per_image: Some(layer.seconds_per_image),
                     oi_theoretical: layer.oi_theoretical,
                     oi_empirical: layer.oi_empirical,
+                    frequency_mhz: layer.frequency_mhz,
                     provenance: layer.provenance,
                     ..blank(gop_per_s)
                 }
@@ -140,6 +144,14 @@ pub(crate) fn rows(analysis: &Analysis, ceilings: &Ceilings) -> Vec<RooflineRow>
         }
     }
     rows
+}
+
+/// A component, and the frequency it was held at, if it was.
+pub(crate) fn place(component: &str, frequency_mhz: Option<f64>) -> String {
+    match frequency_mhz {
+        Some(megahertz) => format!("{component} at {megahertz:.0} MHz"),
+        None => component.to_owned(),
+    }
 }
 
 /// The layers of a network on a component in its first run, the one alone: co-executions come
@@ -160,6 +172,11 @@ pub(crate) fn first_run<'a>(
 }
 
 impl RooflineRow {
+    /// The component, and the frequency it was held at, if it was: what has a roof of its own.
+    pub(crate) fn place(&self) -> String {
+        place(&self.component, self.frequency_mhz)
+    }
+
     /// Whether its operations are in 8-bit steps, of which the peak says nothing.
     fn is_quantised(&self) -> bool {
         match &self.kind {
@@ -173,9 +190,10 @@ impl RooflineRow {
             self.verdict = "no roof is known".to_owned();
             return self;
         };
-        let (peak, bandwidth) = (ceiling.peak_gop_per_s, ceiling.bandwidth_gb_per_s);
+        let under = ceiling.roof;
+        let peak = 1e-9 * under.peak_flops_per_s;
         self.peak_gop_per_s = Some(peak);
-        self.bandwidth_gb_per_s = Some(bandwidth);
+        self.bandwidth_gb_per_s = Some(1e-9 * under.bandwidth_bytes_per_s);
         let positive = |oi: &f64| *oi > 0.0;
         let empirical = self.oi_empirical.filter(positive);
         let Some(oi) = empirical.or(self.oi_theoretical.filter(positive)) else {
@@ -186,8 +204,8 @@ impl RooflineRow {
             };
             return self;
         };
-        let roof = peak.min(oi * bandwidth);
-        let bound = if oi * bandwidth < peak { Bound::Bandwidth } else { Bound::Compute };
+        let least = under.least(1e9, 1e9 / oi);
+        let (bound, roof) = (least.bound, 1.0 / least.seconds);
         let factor = roof / self.gop_per_s;
         // At OI_t the slope is no limit, but the peak is.
         let limit = if empirical.is_some() { roof } else { peak };

@@ -81,11 +81,15 @@ pub struct Study {
 }
 
 impl Study {
-    /// Puts the rows of a summary beside the study's.
+    /// Puts the rows of a summary beside the study's, which is of components at their highest
+    /// frequencies: rows below them are left out.
     pub fn new(summary: &[SummaryRow]) -> Self {
         let published = Published::get();
         let mut rows = Vec::new();
-        for (row, engaged) in summary.iter().zip(engaged(summary)) {
+        let at_highest = |row: &&SummaryRow| !row.below_highest;
+        for (row, engaged) in
+            summary.iter().zip(engaged(summary)).filter(|(row, _)| at_highest(row))
+        {
             for (quantity, value, value_ci95) in quantities(row) {
                 rows.push(beside(published, row, &engaged, quantity, value, value_ci95));
             }

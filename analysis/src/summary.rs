@@ -84,6 +84,8 @@ fn row(recording: &Recording<'_>, index: usize) -> (SummaryRow, RowQuantities) {
         efficiency_oracle: None,
         images_per_joule_gain_pct: None,
         board: Name::new(&recording.manifest.board.name),
+        frequency_mhz: recording.frequency_mhz(&run.component, None),
+        below_highest: recording.below_highest(index),
         truth: None,
         bundle: recording.name.clone(),
         refusals,

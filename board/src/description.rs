@@ -1,6 +1,7 @@
 //! What a board is: components, rails, counters and what they can do, as a TOML file says it.
 
 mod load;
+mod operating;
 mod validate;
 
 use std::collections::BTreeMap;
@@ -9,11 +10,11 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::quantity::{
-    Bandwidth, Capacity, EnergyPerByte, FlopRate, Frequency, Power, Resistance, Time, Tolerance,
-    Voltage,
+    Bandwidth, Capacity, EnergyPerByte, FlopRate, Power, Resistance, Time, Tolerance, Voltage,
 };
 
 pub use load::{DescriptionError, builtin_names};
+pub use operating::{OperatingPoint, Scaling, Switching};
 
 /// A board, as its description says.
 #[derive(Debug, Clone, Deserialize)]
@@ -118,12 +119,19 @@ pub struct Component {
     pub dispatch: Time,
     /// The rail it hangs on.
     pub rail: Option<Spanned<String>>,
-    /// Power above idle while it computes. Only the emulated board uses it.
+    /// Power above idle while it computes, at its highest frequency. Only the emulated board uses
+    /// it.
     #[serde(default)]
     pub dynamic_power: Power,
-    /// Clock frequencies it offers, lowest first.
+    /// The share of `dynamic_power` that leaks, from 0 to 1: it goes with the voltage alone. Only
+    /// the emulated board uses it.
+    #[serde(default = "operating::no_leakage")]
+    pub leakage: Spanned<f64>,
+    /// Clock frequencies it offers, lowest first, and the voltage that each takes.
     #[serde(default)]
-    pub frequencies: Vec<Frequency>,
+    pub operating_points: Vec<OperatingPoint>,
+    /// What it costs to change from one to another; absent where it is not known.
+    pub switching: Option<Switching>,
     /// The CPU cluster that drives it, if it cannot run by itself.
     pub driver: Option<Driver>,
     /// Operators it refuses to run.

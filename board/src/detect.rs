@@ -6,8 +6,8 @@ use std::path::Path;
 use toml::Spanned;
 
 use crate::description::{
-    Component, ComponentKind, Description, DescriptionError, Memory, Noise, Peak, Precision,
-    builtin_names,
+    Component, ComponentKind, Description, DescriptionError, Memory, Noise, OperatingPoint, Peak,
+    Precision, builtin_names,
 };
 use crate::quantity::{Capacity, Frequency};
 use crate::roots::Roots;
@@ -56,7 +56,7 @@ pub fn detect(roots: &Roots) -> Result<Detected, DescriptionError> {
 pub fn host(roots: &Roots) -> Description {
     let cpus = online_cpus(roots);
     let component = Component {
-        frequencies: cpus.first().map_or_else(Vec::new, |cpu| frequencies(roots, *cpu)),
+        operating_points: cpus.first().map_or_else(Vec::new, |cpu| operating_points(roots, *cpu)),
         cpus,
         ..unknown_component("cpu", ComponentKind::Cpu)
     };
@@ -87,7 +87,9 @@ pub fn unknown_component(name: &str, kind: ComponentKind) -> Component {
         dispatch: Default::default(),
         rail: None,
         dynamic_power: Default::default(),
-        frequencies: Vec::new(),
+        leakage: Spanned::new(0..0, 0.0),
+        operating_points: Vec::new(),
+        switching: None,
         driver: None,
         refuses: Vec::new(),
         calibration: Default::default(),
@@ -165,8 +167,8 @@ pub fn parse_cpu_list(list: &str) -> Option<Vec<u32>> {
     Some(cpus)
 }
 
-/// Frequencies a CPU offers, lowest first.
-fn frequencies(roots: &Roots, cpu: u32) -> Vec<Frequency> {
+/// Frequencies a CPU offers, lowest first; its voltages are not shown.
+fn operating_points(roots: &Roots, cpu: u32) -> Vec<OperatingPoint> {
     let cpufreq = roots.sysfs.join(format!("devices/system/cpu/cpu{cpu}/cpufreq"));
     let listed = text(&cpufreq.join("scaling_available_frequencies")).unwrap_or_default();
     let mut kilohertz: Vec<f64> =
@@ -177,7 +179,10 @@ fn frequencies(roots: &Roots, cpu: u32) -> Vec<Frequency> {
             ["cpuinfo_min_freq", "cpuinfo_max_freq"].iter().filter_map(|it| limit(it)).collect();
     }
     kilohertz.sort_by(f64::total_cmp);
-    kilohertz.into_iter().map(|value| Frequency::new(value * 1e3)).collect()
+    kilohertz.dedup();
+    let point =
+        |value: f64| OperatingPoint { frequency: Frequency::new(value * 1e3), voltage: None };
+    kilohertz.into_iter().map(point).collect()
 }
 
 /// A file's text without the blanks and NULs around it; none if there is nothing left.
@@ -227,7 +232,7 @@ mod tests {
         let board = detect(&roots).unwrap().description;
         assert_eq!((board.name.as_str(), board.model.as_str()), ("host", "Some Board"));
         assert_eq!(board.components[0].cpus, [0, 1, 2, 5]);
-        assert_eq!(board.components[0].frequencies[0].hertz(), 200e6);
+        assert_eq!(board.components[0].operating_points[0].frequency.hertz(), 200e6);
     }
 
     #[test]

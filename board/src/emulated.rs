@@ -10,9 +10,12 @@
 pub mod cache;
 mod counters;
 pub mod fluid;
+mod frequency;
+mod frequency_files;
 mod hwmon;
 pub mod ina231;
 mod keeper;
+mod setting;
 mod sharing;
 mod truth;
 pub mod work;

@@ -86,6 +86,8 @@ quantities! {
     Power (watts): "1.5 W", [("mW", 1e-3), ("W", 1.0)];
     /// Energy moved with each byte of DRAM traffic.
     EnergyPerByte (joules_per_byte): "90 pJ/B", [("pJ/B", 1e-12), ("nJ/B", 1e-9)];
+    /// Energy.
+    Energy (joules): "20 uJ", [("uJ", 1e-6), ("mJ", 1e-3), ("J", 1.0)];
     /// A capacity.
     Capacity (bytes): "512 KiB", [("B", 1.0), ("KiB", 1024.0), ("MiB", 1048576.0)];
     /// A length of time.

@@ -73,8 +73,8 @@ fn is_quantity(text: &str) -> bool {
     words.len() == 2 && words[0].parse::<f64>().is_ok() && words[1].parse::<f64>().is_err()
 }
 
-/// A number with a unit says where it is from: on its line or in the comment right above it, in
-/// brackets, in the words of the legend at the file's head.
+/// A number with a unit says where it is from: on its line or in the comment right above it or the
+/// array it stands in, in brackets, in the words of the legend at the file's head.
 #[test]
 fn every_quantity_carries_its_source() {
     for (name, text) in [("exynos5422", EXYNOS), ("kirin970", KIRIN)] {
@@ -89,7 +89,7 @@ fn every_quantity_carries_its_source() {
             let words = |mark: &str| mark.split([' ', ',', ';']).any(|word| legend.contains(&word));
             brackets.map(|(mark, _)| mark).any(words)
         };
-        let (mut above, mut seen) = (String::new(), 0);
+        let (mut above, mut within, mut seen) = (String::new(), false, 0);
         for (index, line) in text.lines().enumerate() {
             if line.starts_with('#') {
                 above += line;
@@ -101,7 +101,15 @@ fn every_quantity_carries_its_source() {
                 let marked = is_marked(comment) || is_marked(&above);
                 assert!(marked, "{name}.toml:{}: whence is {line:?}?", index + 1);
             }
-            above.clear();
+            // What stands above an array is said of all its lines.
+            match line {
+                _ if line.ends_with(" = [") => within = true,
+                "]" => within = false,
+                _ => {}
+            }
+            if !within {
+                above.clear();
+            }
         }
         assert!(seen >= 25, "{name}: {seen} quantities were looked at");
     }
@@ -198,7 +206,9 @@ fn components_do_not_contradict_themselves() {
         (("cpus = [4, 5, 6, 7]", ""), ["components.a15.cpus", "lists its CPUs", "[0, 1, 2, 3]"]),
         (("\"64 GFLOP/s\"", "\"0 GFLOP/s\""), ["components.a15.peak", "above zero", "none"]),
         (("\"3.44 GB/s\"", "\"0 GB/s\""), ["components.a15.bandwidth", "above zero", "none"]),
-        (("\"200 MHz\"", "\"2 GHz\""), ["components.a15.frequencies", "lowest", "first"]),
+        (("\"200 MHz\"", "\"2 GHz\""), ["components.a15.operating_points", "lowest", "first"]),
+        (("\"0.9 V\"", "\"1.1 V\""), ["components.a15.operating_points", "voltages", "fall"]),
+        (("\"140 us\"", "\"0 us\""), ["components.a15.switching", "takes no time", "leave it out"]),
     ] {
         refused(&[a15, edit], &expected);
     }
@@ -207,6 +217,8 @@ fn components_do_not_contradict_themselves() {
         let expected = ["components.gpu.driver.share", "no share", "0 to 1"];
         refused(&[("share = 0.15 }", &edit)], &expected);
     }
+    let edit = ("leakage = 0.2 ", "leakage = 1.2 # here");
+    refused(&[edit], &["components.a15.leakage", "1.2", "0 to 1"]);
     for efficiency in ["0.0", "1.01", "-0.1", "nan"] {
         let edit = format!("images_per_s = 3.1, efficiency = {efficiency} }} # here");
         let expected = ["components.a15.calibration.alexnet.efficiency", "above 0 and up to 1"];

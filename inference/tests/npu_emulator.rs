@@ -23,6 +23,7 @@ fn component() -> Component {
 fn work() -> Work {
     let layer = |dispatch_s, compute_s, read_bytes, write_bytes| LayerWork {
         name: "layer".into(),
+        kilohertz: None,
         dispatch_s,
         compute_s,
         read_bytes,

@@ -72,7 +72,7 @@ impl Roof {
             peak_gflop_per_s: peak.flops_per_s() / 1e9,
             bandwidth_gb_per_s: bandwidth.bytes_per_s() / 1e9,
             ridge_flop_per_byte: peak.flops_per_s() / bandwidth.bytes_per_s(),
-            clock_hz: component.frequencies.last().map(|clock| clock.hertz()),
+            clock_hz: component.highest_frequency().map(|clock| clock.hertz()),
             provenance: Provenance::Emulated,
             network: network.map(|(network, _)| network.clone()),
             efficiency: modelled.as_ref().map(|it| it.efficiency),

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use toml_edit::{ArrayOfTables, DocumentMut, InlineTable, Item, Table, Value, value};
-use wattline_board::description::{Component, Description};
+use wattline_board::description::{Component, Description, OperatingPoint};
 
 use super::measured::Measurement;
 use crate::target::Target;
@@ -64,9 +64,14 @@ fn component(component: &Component) -> Table {
     table["name"] = value(component.name());
     table["kind"] = value(component.kind.as_str());
     table["cpus"] = value(component.cpus.iter().map(|&cpu| i64::from(cpu)).collect::<Value>());
-    if !component.frequencies.is_empty() {
-        let frequencies = component.frequencies.iter().map(ToString::to_string);
-        table["frequencies"] = value(frequencies.collect::<Value>());
+    if !component.operating_points.is_empty() {
+        let point = |point: &OperatingPoint| {
+            let mut table = InlineTable::new();
+            table.insert("frequency", point.frequency.to_string().into());
+            Value::from(table)
+        };
+        let points = component.operating_points.iter().map(point);
+        table["operating_points"] = value(points.collect::<Value>());
     }
     table
 }

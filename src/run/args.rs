@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use wattline_inference::coexecution::policy::PolicyKind;
 
+use super::clocks::Wanted;
 use super::images;
+use super::sweep::Sweep;
 use crate::target::BOARD_HELP;
 
 /// Options of `wattline run`.
@@ -13,6 +15,8 @@ use crate::target::BOARD_HELP;
   wattline run --board emulated:exynos5422 --network squeezenet --on a15,a7,gpu --images 20 --out out/trace
   wattline run --board emulated:exynos5422 --network squeezenet --on a15,a7,gpu --policy steal-tail \\
       --images 200 --out out/coexecution
+  wattline run --board emulated:exynos5422 --network squeezenet --on a15 --frequencies a15=all \
+      --images 100 --clock virtual --out out/sweep
   wattline run --board host --npu-from kirin970 --network squeezenet --on cpu,npu --out out/trace
   wattline run --network mine.onnx --on a15 --images photographs --classes labels.txt --out out/trace
 
@@ -69,6 +73,18 @@ pub(crate) struct Args {
     /// Print what co-execution came to as JSON instead of a table
     #[arg(long, requires = "policy")]
     pub(super) json: bool,
+    /// Hold components at frequencies while they run, and put them back as they were found:
+    /// a15=1200MHz,gpu=600MHz
+    #[arg(long, value_name = "COMPONENT=FREQUENCY", value_delimiter = ',')]
+    pub(super) frequency: Vec<Wanted>,
+    /// Run once at each of a component's frequencies, into a directory each under --out:
+    /// a15=all, or a15=600MHz/1GHz
+    #[arg(long, value_name = "COMPONENT=LIST", conflicts_with = "frequency")]
+    pub(super) frequencies: Option<Sweep>,
+    /// Change frequencies between layers as a plan.json of `wattline plan` says; emulated boards
+    /// alone
+    #[arg(long, value_name = "PLAN.json", conflicts_with_all = ["frequency", "frequencies", "policy"])]
+    pub(super) plan: Option<PathBuf>,
     /// The directory to write the run bundle to
     #[arg(long, value_name = "DIR")]
     pub(super) out: PathBuf,

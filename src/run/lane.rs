@@ -12,9 +12,11 @@ use wattline_inference::graph::Graph;
 use wattline_inference::npu::{self, TrafficSettings};
 use wattline_inference::opencl::{self, Device, DeviceChoice, DeviceKind};
 use wattline_inference::{Model, executor, layer_shapes};
-use wattline_trace::Name;
+use wattline_trace::{FrequencyRecord, Name};
 
 use super::args::Args;
+use super::clocks;
+use super::layer_plan::LayerPlan;
 use crate::target::{Target, check_online};
 
 /// A component and what it will run.
@@ -25,6 +27,8 @@ pub(super) struct Lane {
     pub(super) executor: String,
     pub(super) layers: Arc<[Layer]>,
     pub(super) work: Work,
+    /// How its clock is held while it runs.
+    pub(super) frequency: Option<FrequencyRecord>,
 }
 
 /// How a component runs a network.
@@ -72,14 +76,26 @@ pub(super) fn prepare(
     if threads.is_some() && target.emulated {
         bail!("--threads: an emulated cluster runs as its board was calibrated, on all its cores");
     }
+    let plan = args.plan.as_deref().map(LayerPlan::read).transpose()?;
+    if plan.is_some() && !(target.emulated && components.len() == 1) {
+        bail!(
+            "--plan changes frequencies between the layers of one component of an emulated board; a \
+             real one is held at one frequency with --frequency"
+        );
+    }
     components
         .iter()
         .map(|&component| {
+            let mut frequency = clocks::record(&args.frequency, component, target.emulated);
             let work = match target.emulated {
                 true => {
                     refuse_quantised(&model.name, &model.graph)?;
                     let shapes = layer_shapes(&model.graph, component.precision);
-                    Work::Emulated(Arc::new(work::Work::plan(&model.name, &shapes, component)?))
+                    let mut work = work::Work::plan(&model.name, &shapes, component)?;
+                    if let Some(plan) = &plan {
+                        frequency = Some(plan.apply(&mut work, component)?);
+                    }
+                    Work::Emulated(Arc::new(work))
                 }
                 false if component.kind == ComponentKind::Cpu => {
                     check_online(component)?;
@@ -120,7 +136,7 @@ pub(super) fn prepare(
                 }
             };
             let layers = layers(&model.graph, component.precision).into();
-            Ok(Lane { component: component.clone(), executor, layers, work })
+            Ok(Lane { component: component.clone(), executor, layers, work, frequency })
         })
         .collect()
 }

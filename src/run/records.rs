@@ -11,6 +11,7 @@ use wattline_trace::{
 };
 
 use super::args::Args;
+use super::clocks;
 use super::lane::{Lane, Work};
 use crate::recording;
 use crate::target::Target;
@@ -73,6 +74,8 @@ fn component(target: &Target, lane: &Lane) -> ComponentRecord {
         Some(_) => Vec::new(),
         None => target.description.rails_of(component),
     };
+    // A peak is so many operations a cycle.
+    let speed = lane.frequency.as_ref().map_or(1.0, clocks::speed);
     ComponentRecord {
         name: component.name().to_owned(),
         kind: component.kind.as_str().to_owned(),
@@ -83,12 +86,13 @@ fn component(target: &Target, lane: &Lane) -> ComponentRecord {
             Work::Emulated(_) | Work::Gpu { .. } | Work::Npu { .. } => None,
             Work::Cpus { threads, .. } => u32::try_from(threads).ok(),
         },
-        peak_flops_per_s: component.peak_rate().map(|peak| peak.flops_per_s()),
+        peak_flops_per_s: component.peak_rate().map(|peak| speed * peak.flops_per_s()),
         bandwidth_bytes_per_s: component.bandwidth.map(|known| known.bytes_per_s()),
         provenance: match lane.work {
             Work::Emulated(_) | Work::Npu { .. } => Provenance::Emulated,
             Work::Cpus { .. } | Work::Gpu { .. } => Provenance::Measured,
         },
+        frequency: lane.frequency.clone(),
         stand_in,
     }
 }

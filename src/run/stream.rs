@@ -14,6 +14,7 @@ use wattline_trace::rows::{EventKind, SpanRow};
 use wattline_trace::{DitherRecord, Name, TableWriter};
 
 use super::Scene;
+use super::clocks::Clocks;
 use super::deliveries::{Failure, SpanWatcher};
 use super::dither::Dither;
 use super::engines::{Engine, engine};
@@ -36,6 +37,8 @@ pub(super) enum Ended {
 pub(super) struct Stage<'a> {
     pub(super) scene: &'a Scene,
     pub(super) recorder: &'a Recorder,
+    /// Held while components run.
+    pub(super) clocks: &'a Mutex<Clocks>,
     pub(super) spans: TableWriter<SpanRow>,
     pub(super) network: Name,
     /// Images that each component runs alone.
@@ -87,16 +90,25 @@ impl Stage<'_> {
             let spans = Arc::new(Mutex::new(RunSpans::new(self, lane, None)));
             let dither = self.dither.map(|record| Dither::new(&record, self.seed, index));
             let mut run = Run { stage: self, lane, spans, dither, joules: None };
-            let ran = match self.scene {
+            let ran = self.at_frequencies(|| match self.scene {
                 Scene::Emulated(board) => run.emulated(board, lane.emulated_work()),
                 Scene::Machine(_) => run.on_machine(),
-            };
+            });
             let solo = run.end()?;
             ran?;
             solos.extend(solo);
             self.idle();
         }
         Ok(solos)
+    }
+
+    /// Does something with the clocks held, which are put back whatever comes of it.
+    pub(super) fn at_frequencies<T>(&self, what: impl FnOnce() -> Result<T>) -> Result<T> {
+        let mut clocks = self.clocks.lock().unwrap_or_else(PoisonError::into_inner);
+        clocks.hold(&**self.scene.clock())?;
+        let done = what();
+        clocks.put_back(self.recorder);
+        done
     }
 
     /// How it ended.

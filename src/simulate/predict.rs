@@ -224,6 +224,8 @@ fn rows(
             images_per_joule_gain_pct: images_per_joule
                 .map(|value| 100.0 * (value * alone.joules() - 1.0)),
             board: question.board.name.as_str().into(),
+            frequency_mhz: None,
+            below_highest: false,
             truth: None,
             bundle: "".into(),
             refusals: vec![],

@@ -200,6 +200,7 @@ pub(crate) fn manifest(board: &Description, components: &[&str], seed: u64) -> M
             peak_flops_per_s: component.peak_rate().map(|peak| peak.flops_per_s()),
             bandwidth_bytes_per_s: component.bandwidth.map(|known| known.bytes_per_s()),
             provenance: Provenance::Emulated,
+            frequency: None,
             stand_in: None,
         }
     };

@@ -30,9 +30,9 @@ pub use bundle::{BundleReader, BundleWriter, Outcome};
 pub use error::{ReadError, WriteError};
 pub use manifest::{
     BoardRecord, ClockKind, ClockRecord, CoexecutionRecord, ComponentRecord, CounterRecord,
-    DitherRecord, FaultRecord, HardwareCounterRecord, InputRecord, LateRecord, LayerRecord,
-    Manifest, ModelRecord, ProfileRecord, Provenance, RailRecord, SCHEMA_VERSION, SourceRecord,
-    StandInRecord,
+    DitherRecord, FaultRecord, FrequencyRecord, HardwareCounterRecord, InputRecord, LateRecord,
+    LayerRecord, Manifest, ModelRecord, ProfileRecord, Provenance, RailRecord, SCHEMA_VERSION,
+    SourceRecord, StandInRecord, SwitchingRecord,
 };
 pub use name::Name;
 pub use ownership::{create_dir_all_for_invoker, create_file_for_invoker};

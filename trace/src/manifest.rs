@@ -210,10 +210,41 @@ pub struct ComponentRecord {
     pub bandwidth_bytes_per_s: Option<f64>,
     /// Where its times come from.
     pub provenance: Provenance,
+    /// How its clock was held while it ran; none where nobody set it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frequency: Option<FrequencyRecord>,
     /// How it was emulated beside components that really ran; none where it really ran too, or
     /// where the whole board is emulated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stand_in: Option<StandInRecord>,
+}
+
+/// A component's clock, held at a frequency while it ran and put back afterwards.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FrequencyRecord {
+    /// The frequency, Hz; where layers had their own, the highest of them.
+    pub hz: u64,
+    /// The highest that the component offers, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub highest_hz: Option<u64>,
+    /// The frequency of each layer, Hz, in the order of the model's layers; empty where all ran at
+    /// one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub layers_hz: Vec<u64>,
+    /// What it costs to change it, as the board's description says; none where it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub switching: Option<SwitchingRecord>,
+    /// Where it was set, in words.
+    pub how: String,
+}
+
+/// What one change of frequency costs.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct SwitchingRecord {
+    /// How long the component stands still, seconds.
+    pub seconds: f64,
+    /// Joules above idle.
+    pub joules: f64,
 }
 
 /// A component that a real board does not have, or that cannot be reached there: an emulator stood

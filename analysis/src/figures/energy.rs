@@ -7,6 +7,7 @@ use super::{Drawing, Figure, Subject, distinct};
 use crate::Analysis;
 use crate::report::Material;
 use crate::results::SummaryRow;
+use crate::roofline::place;
 
 /// Two figures for each board that any energy is known of.
 pub(super) fn figures(analysis: &Analysis, material: &Material) -> Vec<Figure> {
@@ -58,17 +59,17 @@ type Value = fn(&SummaryRow) -> Option<(f64, Option<f64>)>;
 /// A group for each network.
 fn groups(rows: &[&SummaryRow], value: Value) -> Vec<Group> {
     let bundles = distinct(rows, |row| row.bundle.clone());
+    let place = |row: &SummaryRow| place(&row.component, row.frequency_mhz);
     let components = distinct(rows, |row| row.component.clone());
     let bar = |row: &&SummaryRow| {
         let (value, half_width) = value(row)?;
         let name = match &row.policy {
-            Some(policy) => format!("{} by {policy}", row.component),
-            None => row.component.to_string(),
+            Some(policy) => format!("{} by {policy}", place(row)),
+            None => place(row),
         };
         // Where one is not told from another by its name, its bundle does.
         let twin = |other: &&&SummaryRow| {
-            (&other.network, &other.component, &other.policy)
-                == (&row.network, &row.component, &row.policy)
+            (&other.network, place(other), &other.policy) == (&row.network, place(row), &row.policy)
         };
         let several = rows.iter().filter(twin).count() > 1 && bundles.len() > 1;
         Some(Bar {

@@ -6,7 +6,7 @@ use crate::Analysis;
 use crate::quantisation::QuantisationRow;
 use crate::report::Material;
 use crate::results::LayerRow;
-use crate::roofline::first_run;
+use crate::roofline::{first_run, place};
 
 /// Of more layers than this the rest stands in words: a bar of it would dwarf the others.
 const MOST_BARS: usize = 24;
@@ -47,6 +47,7 @@ const ENERGY: Shown = Shown {
 pub(super) fn figures(analysis: &Analysis, material: &Material) -> Vec<Figure> {
     let alone = analysis.summary.iter().filter(|row| row.policy.is_none());
     let figure = |row: &crate::SummaryRow, shown: Shown| {
+        let place = place(&row.component, row.frequency_mhz);
         let layers = first_run(analysis, &row.bundle, &row.network, &row.component);
         let valued = layers.map(|layer| Some((layer, (shown.of)(layer)?)));
         let (bars, rest) = bars(valued.collect::<Option<_>>()?);
@@ -54,12 +55,12 @@ pub(super) fn figures(analysis: &Analysis, material: &Material) -> Vec<Figure> {
             return None;
         }
         let figure = BarFigure {
-            title: format!("{} of the layers of {} on {}", shown.title, row.network, row.component),
+            title: format!("{} of the layers of {} on {place}", shown.title, row.network),
             provenance: material.provenance([row.bundle.as_str()].into_iter()),
             quantity: format!("{}{rest}", shown.unit),
             groups: vec![Group { name: String::new(), bars }],
         };
-        let name = format!("{}-{}-{}", shown.file, row.network, row.component);
+        let name = format!("{}-{}-{place}", shown.file, row.network);
         Some(Figure::new(&name, Subject::Layers, Drawing::Bars(figure)))
     };
     alone.flat_map(|row| [TIME, ENERGY].map(|shown| figure(row, shown))).flatten().collect()

@@ -22,18 +22,18 @@ pub(super) fn figures(
     for board in distinct(&rows, |row| row.board.clone()) {
         let mine: Vec<_> = rows.iter().copied().filter(|row| row.board == board).collect();
         figures.extend(networks(&board, &mine, material));
-        for component in distinct(&mine, |row| row.component.clone()) {
+        for component in distinct(&mine, |row| row.place()) {
             let mine: Vec<_> =
-                mine.iter().copied().filter(|row| row.component == component).collect();
+                mine.iter().copied().filter(|row| row.place() == component).collect();
             figures.extend(major_layers(&board, &component, &mine, material));
             figures.extend(twins(&board, &component, &mine, quantisation, material));
         }
     }
     for (bundle, component, network) in
-        distinct(&rows, |row| (row.bundle.clone(), row.component.clone(), row.network.clone()))
+        distinct(&rows, |row| (row.bundle.clone(), row.place(), row.network.clone()))
     {
         let is_it = |row: &&RooflineRow| {
-            (&row.bundle, &row.component, &row.network) == (&bundle, &component, &network)
+            (&row.bundle, &row.place(), &row.network) == (&bundle, &component, &network)
         };
         let mine: Vec<_> = rows.iter().copied().filter(is_it).collect();
         figures.extend(layers(&network, &component, &mine, material));
@@ -44,14 +44,14 @@ pub(super) fn figures(
 /// Fig. 3 (b): networks as a whole, on all components of a board.
 fn networks(board: &str, rows: &[&RooflineRow], material: &Material) -> Option<Figure> {
     let rows: Vec<&RooflineRow> = rows.iter().copied().filter(|row| row.layer.is_none()).collect();
-    let components = distinct(&rows, |row| row.component.clone());
+    let components = distinct(&rows, |row| row.place());
     let several = components.len() > 1;
     let point = |row: &&RooflineRow| {
         let label = match several {
-            true => format!("{} {}", row.component, row.network),
+            true => format!("{} {}", row.place(), row.network),
             false => row.network.clone(),
         };
-        let series = components.iter().position(|it| *it == row.component).unwrap_or(0);
+        let series = components.iter().position(|it| *it == row.place()).unwrap_or(0);
         Point { label, series, is_whole: false, ..plain(row) }
     };
     let figure = RooflineFigure {
@@ -59,7 +59,7 @@ fn networks(board: &str, rows: &[&RooflineRow], material: &Material) -> Option<F
         provenance: material.provenance(rows.iter().map(|row| row.bundle.as_str())),
         roofs: components.iter().filter_map(|it| roof(it, &rows)).collect(),
         networks: Vec::new(),
-        points: rows.iter().map(point).collect(),
+        points: named_once(rows.iter().map(point).collect()),
     };
     draw(&format!("roofline-{board}"), Subject::Rooflines, figure)
 }
@@ -152,7 +152,7 @@ fn draw(name: &str, subject: Subject, figure: RooflineFigure) -> Option<Figure> 
 
 /// The roof of a component, as the first row that knows it says.
 fn roof(component: &str, rows: &[&RooflineRow]) -> Option<Roof> {
-    rows.iter().filter(|row| row.component == component).find_map(|row| {
+    rows.iter().filter(|row| row.place() == component).find_map(|row| {
         Some(Roof {
             name: component.to_owned(),
             peak_gop_per_s: row.peak_gop_per_s?,
@@ -185,7 +185,20 @@ fn named(rows: &[&RooflineRow], label: impl Fn(&RooflineRow) -> String) -> Vec<P
         let is_named = row.layer.is_none() || row.above_roof || longest.contains(&at);
         Point { label: if is_named { label(row) } else { String::new() }, ..plain(row) }
     };
-    rows.iter().enumerate().map(point).collect()
+    named_once(rows.iter().enumerate().map(point).collect())
+}
+
+/// What several bundles measured has a mark of each, and its name at the first: at two places one
+/// name would look like two things.
+fn named_once(mut points: Vec<Point>) -> Vec<Point> {
+    for at in 1..points.len() {
+        let (before, rest) = points.split_at_mut(at);
+        let is_named = |it: &Point| it.label == rest[0].label && it.is_whole == rest[0].is_whole;
+        if !rest[0].above_roof && before.iter().any(is_named) {
+            rest[0].label.clear();
+        }
+    }
+    points
 }
 
 /// The same points, each in the colour of its network.

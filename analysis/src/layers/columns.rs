@@ -23,7 +23,7 @@ pub(super) struct Segment {
 }
 
 /// The columns of one run.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Columns {
     /// The column of each layer.
     pub(super) of_layer: Vec<usize>,

@@ -36,8 +36,8 @@ pub(super) struct Source<'a> {
 }
 
 /// What the columns of a run draw.
-#[derive(Debug)]
-pub(super) struct Fit {
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Fit {
     groups: Groups,
     columns: Columns,
     /// Seconds that the layers of each group take in an image.
@@ -50,8 +50,8 @@ pub(super) struct Fit {
 }
 
 /// What one source says.
-#[derive(Debug)]
-pub(super) struct Part {
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Part {
     /// By group, a second.
     values: DVector<f64>,
     /// The same by blocks drawn anew.
@@ -120,7 +120,7 @@ impl Fit {
     }
 
     /// What layers that are named once each draw together, each for so many seconds.
-    pub(super) fn of(&self, layers: &[(usize, f64)]) -> Quantity {
+    pub(crate) fn of(&self, layers: &[(usize, f64)]) -> Quantity {
         let mut taken = vec![0.0; self.seconds.len()];
         for &(layer, seconds) in layers {
             taken[self.group(layer)] += seconds;
@@ -148,12 +148,22 @@ impl Fit {
         Quantity { value, own, freedom: 0.0, clock, bound, sensors }
     }
 
+    /// The same by one of the draws of the bootstrap, of which there are as many as one likes: they
+    /// come again.
+    pub(crate) fn drawn(&self, draw: usize, layers: &[(usize, f64)]) -> f64 {
+        let of = |part: &Part| {
+            let values = &part.drawn[draw % part.drawn.len()];
+            layers.iter().map(|&(layer, seconds)| values[self.group(layer)] * seconds).sum::<f64>()
+        };
+        self.parts.iter().map(of).sum()
+    }
+
     fn group(&self, layer: usize) -> usize {
         self.groups.of_column[self.columns.of_layer[layer]]
     }
 
     /// The first and last of the layers that a layer was not told apart from, if there are any.
-    pub(super) fn merged(&self, layer: usize) -> Option<(usize, usize)> {
+    pub(crate) fn merged(&self, layer: usize) -> Option<(usize, usize)> {
         let group = self.group(layer);
         let mut members = (0..self.columns.of_layer.len()).filter(|&it| self.group(it) == group);
         let first = members.next()?;

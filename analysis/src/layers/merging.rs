@@ -16,7 +16,7 @@ pub(super) const MOST_CONDITION: f64 = 1000.0;
 
 /// Columns in groups.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Groups {
+pub(crate) struct Groups {
     /// The group of each column; neighbours in time share one.
     pub(super) of_column: Vec<usize>,
     pub(super) count: usize,

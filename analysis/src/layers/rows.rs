@@ -3,12 +3,14 @@
 use wattline_trace::{Name, Provenance};
 
 use super::measured::Measured;
-use super::roof::Roof;
 use super::times::{LayerTime, RunTimes};
+use super::{Fitted, FittedLayer};
 use crate::compare::{LayerQuantities, layer_seconds};
 use crate::quantity::Quantity;
 use crate::recording::Recording;
-use crate::results::{LayerFitRow, LayerKindRow, LayerRow, LayerTruth};
+use crate::results::{Bound, LayerFitRow, LayerKindRow, LayerRow, LayerTruth};
+use crate::roof::Roof;
+use crate::spans::Part;
 use crate::{Analysis, summary};
 
 /// What is known of a layer's place in its network when the manifest does not say.
@@ -42,9 +44,35 @@ pub(super) fn add(recording: &Recording<'_>, times: &RunTimes, analysis: &mut An
     analysis.layer_kinds.extend(known.kind_rows(&rows));
     analysis.layers.extend(rows);
     analysis.layer_fits.extend(known.fit_rows());
+    analysis.fitted.extend(known.fitted());
 }
 
 impl Known<'_> {
+    /// None of a component that ran beside others.
+    fn fitted(self) -> Option<Fitted> {
+        let (recording, times) = (self.recording, self.times);
+        let run = &recording.spans.runs[self.run?];
+        let board = &recording.manifest.board;
+        let layer = |(index, time): (usize, &LayerTime)| FittedLayer {
+            name: time.name.clone(),
+            kind: self.kind(index, time).to_owned(),
+            seconds: time.mean(),
+        };
+        let layers = times.layers.iter().enumerate().map(layer).collect();
+        (run.part == Part::Solo).then(|| Fitted {
+            bundle: recording.name.clone(),
+            board: board.model.clone(),
+            network: times.network.clone(),
+            component: times.component.clone(),
+            frequency: recording.component(&times.component).and_then(|it| it.frequency.clone()),
+            provenance: self.provenance,
+            images: times.images,
+            image_seconds: times.image_seconds(),
+            layers,
+            fit: self.measured.joules,
+        })
+    }
+
     fn layer_row(&self, index: usize) -> (LayerRow, LayerQuantities) {
         let times = self.times;
         let time = &times.layers[index];
@@ -62,7 +90,9 @@ impl Known<'_> {
         };
         let moved = in_bytes.as_ref().map(|it| it.value);
         let component = self.recording.component(&times.component);
-        let roof = Roof::over(component, seconds, time.flops, moved, theoretical);
+        let under = component
+            .and_then(Roof::of)
+            .and_then(|roof| under_roof(roof, seconds, time.flops, moved, theoretical));
         let mut row = LayerRow {
             bundle: self.recording.name.clone(),
             run: times.run,
@@ -87,8 +117,9 @@ impl Known<'_> {
                 .zip(moved)
                 .map(|(flops, bytes)| flops / bytes)
                 .filter(|intensity| intensity.is_finite()),
-            bound: roof.map(|roof| roof.bound),
-            roof_fraction: roof.map(|roof| roof.fraction),
+            bound: under.map(|(bound, _)| bound),
+            roof_fraction: under.map(|(_, fraction)| fraction),
+            frequency_mhz: self.recording.frequency_mhz(&times.component, Some(index)),
             provenance: self.provenance,
             truth: None,
             note: self.measured.note(),
@@ -220,6 +251,44 @@ impl Known<'_> {
     }
 }
 
+/// What bounds a layer, and its speed, of the most that the roof allows; none where its work is not
+/// known. Caches spare the DRAM some of the theoretical bytes: without measured ones, only what
+/// computing bounds even so is told.
+fn under_roof(
+    roof: Roof,
+    seconds: f64,
+    flops: Option<u64>,
+    measured: Option<f64>,
+    theoretical: Option<u64>,
+) -> Option<(Bound, f64)> {
+    let bytes = measured.or(theoretical.map(|bytes| bytes as f64))?;
+    let least = roof.least(flops? as f64, bytes);
+    if least.bound == Bound::Bandwidth && measured.is_none() {
+        return None;
+    }
+    let fraction = least.seconds / seconds;
+    (fraction > 0.0 && fraction.is_finite()).then_some((least.bound, fraction))
+}
+
 fn share(part: f64, whole: f64) -> Option<f64> {
     (whole > 0.0).then(|| 100.0 * part / whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_measured_bytes_only_computing_is_told() {
+        let roof = Roof::new(1e9, 1e8).unwrap();
+        let under = |measured, theoretical| {
+            under_roof(roof, 2.0, Some(1_000_000_000), measured, theoretical)
+        };
+        assert_eq!(under(Some(1e7), None), Some((Bound::Compute, 0.5)));
+        assert_eq!(under(Some(4e8), None), Some((Bound::Bandwidth, 2.0)));
+        assert_eq!(under(None, Some(10_000_000)), Some((Bound::Compute, 0.5)));
+        assert_eq!(under(None, Some(400_000_000)), None);
+        assert_eq!(under_roof(roof, 2.0, None, Some(4e8), None), None);
+        assert_eq!(under_roof(roof, 2.0, Some(0), Some(0.0), None), None);
+    }
 }

@@ -8,6 +8,7 @@ use super::{Report, Study};
 use crate::human::number;
 use crate::quantisation::QuantisationRow;
 use crate::results::SummaryRow;
+use crate::roofline;
 
 /// What came out in a sentence each, then the tables.
 pub(super) fn summary(report: &Report<'_>) -> Markup {
@@ -56,15 +57,11 @@ fn sentences(alone: &[&SummaryRow], together: &[&SummaryRow]) -> Vec<String> {
         };
         let mut parts = Vec::new();
         if let Some((row, rate)) = by(|row| row.images_per_s) {
-            parts.push(format!(
-                "fastest alone on {}, {} images/s",
-                row.component,
-                number(Some(rate))
-            ));
+            parts.push(format!("fastest alone on {}, {} images/s", place(row), number(Some(rate))));
         }
         if let Some((row, _)) = by(|row| row.images_per_joule) {
             let joules = number(row.joules_per_image);
-            parts.push(format!("least energy on {}, {joules} J/image", row.component));
+            parts.push(format!("least energy on {}, {joules} J/image", place(row)));
         }
         let all = |row: &&&SummaryRow| is_it(row) && row.component == ALL_COMPONENTS;
         for row in together.iter().filter(all) {
@@ -76,6 +73,10 @@ fn sentences(alone: &[&SummaryRow], together: &[&SummaryRow]) -> Vec<String> {
         (!parts.is_empty()).then(|| format!("{network} on {board}: {}.", parts.join("; ")))
     };
     networks.iter().filter_map(sentence).collect()
+}
+
+fn place(row: &SummaryRow) -> String {
+    roofline::place(&row.component, row.frequency_mhz)
 }
 
 fn alone_grid(rows: &[&SummaryRow]) -> Grid {
@@ -97,7 +98,7 @@ fn alone_grid(rows: &[&SummaryRow]) -> Grid {
     for row in rows {
         grid.add(vec![
             Cell::text(row.network.as_str()),
-            Cell::text(row.component.as_str()),
+            Cell::text(place(row)),
             Cell::number(row.images_per_s),
             Cell::interval(row.joules_per_image, row.joules_per_image_ci95),
             Cell::number(row.images_per_joule),
@@ -184,7 +185,7 @@ fn together_grid(rows: &[&SummaryRow]) -> Grid {
         grid.add(vec![
             Cell::text(row.network.as_str()),
             Cell::text(row.policy.as_ref().map_or("", |policy| policy.as_str())),
-            Cell::text(row.component.as_str()),
+            Cell::text(place(row)),
             Cell::number(row.frames_pct),
             Cell::number(row.images_per_s),
             Cell::percent(row.gain_pct),
@@ -304,7 +305,7 @@ fn points(report: &Report<'_>, layers: bool) -> Grid {
         };
         grid.add(vec![
             Cell::text(&point.network),
-            Cell::text(&point.component),
+            Cell::text(point.place()),
             Cell::text(one),
             Cell::text(other),
             Cell::number(point.seconds_per_image.map(|seconds| 1e3 * seconds)),

@@ -60,6 +60,8 @@ pub struct LayerRow {
     /// Its speed, of the most that the component's roof allows. Above 1 a unit or a ceiling is
     /// wrong.
     pub roof_fraction: Option<f64>,
+    /// The frequency that the component was held at while it ran, 10⁶ Hz; empty where nobody held it.
+    pub frequency_mhz: Option<f64>,
     /// The worst provenance of all that went in.
     pub provenance: Provenance,
     /// What the emulated board knows, where it was asked for.

@@ -6,17 +6,16 @@ use serde::Deserialize;
 use wattline_trace::BundleReader;
 
 use crate::AnalysisError;
+use crate::roof::Roof;
 
 /// The roof of one component.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Ceiling {
     /// The component.
     pub(crate) component: String,
-    /// 10⁹ floating-point operations a second at most.
-    pub(crate) peak_gop_per_s: f64,
-    /// 10⁹ DRAM bytes a second at most.
-    pub(crate) bandwidth_gb_per_s: f64,
-    /// Where both come from, in words.
+    /// How fast it can be.
+    pub(crate) roof: Roof,
+    /// Where both of its ceilings come from, in words.
     pub(crate) origin: String,
 }
 
@@ -51,16 +50,9 @@ impl Ceilings {
             let manifest = reader.manifest();
             let origin = format!("description of {}", manifest.board.name);
             for component in &manifest.components {
-                let known = component.peak_flops_per_s.zip(component.bandwidth_bytes_per_s);
-                let Some((peak, bandwidth)) = known.filter(is_roof) else {
-                    continue;
-                };
-                let ceiling = Ceiling {
-                    component: component.name.clone(),
-                    peak_gop_per_s: 1e-9 * peak,
-                    bandwidth_gb_per_s: 1e-9 * bandwidth,
-                    origin: origin.clone(),
-                };
+                let Some(roof) = Roof::of(component) else { continue };
+                let ceiling =
+                    Ceiling { component: component.name.clone(), roof, origin: origin.clone() };
                 ceilings.described.push((directory.display().to_string(), ceiling));
             }
         }
@@ -92,13 +84,11 @@ impl Ceilings {
             let bandwidths =
                 mine().filter(|it| it.name.starts_with("bandwidth")).filter_map(|it| it.gb_per_s);
             let known = peak.and_then(|it| it.gflop_per_s).zip(bandwidths.reduce(f64::max));
-            let Some((peak_gop_per_s, bandwidth_gb_per_s)) = known.filter(is_roof) else {
-                continue;
-            };
+            let roof = known.and_then(|(peak, bandwidth)| Roof::new(1e9 * peak, 1e9 * bandwidth));
+            let Some(roof) = roof else { continue };
             self.measured.push(Ceiling {
                 component: name.to_owned(),
-                peak_gop_per_s,
-                bandwidth_gb_per_s,
+                roof,
                 origin: format!("{}", path.display()),
             });
         }
@@ -116,10 +106,4 @@ impl Ceilings {
         };
         self.measured.iter().find(|it| it.component == component).or_else(described)
     }
-}
-
-/// Whether a peak and a bandwidth make a roof: both above zero, with a ridge point that is a number.
-fn is_roof((peak, bandwidth): &(f64, f64)) -> bool {
-    let positive = |value: f64| value > 0.0 && value.is_finite();
-    positive(*peak) && positive(*bandwidth) && positive(peak / bandwidth)
 }

@@ -1,12 +1,8 @@
 use super::*;
+use crate::roof::Roof;
 
 fn a15() -> Ceiling {
-    Ceiling {
-        component: "a15".into(),
-        peak_gop_per_s: 64.0,
-        bandwidth_gb_per_s: 4.0,
-        origin: "here".into(),
-    }
+    Ceiling { component: "a15".into(), roof: Roof::new(64e9, 4e9).unwrap(), origin: "here".into() }
 }
 
 fn row(gop_per_s: f64, oi_theoretical: Option<f64>, oi_empirical: Option<f64>) -> RooflineRow {
@@ -14,6 +10,7 @@ fn row(gop_per_s: f64, oi_theoretical: Option<f64>, oi_empirical: Option<f64>) -
         bundle: "trace".into(),
         board: "exynos5422".into(),
         component: "a15".into(),
+        frequency_mhz: None,
         network: "alexnet".into(),
         layer: None,
         kind: None,
@@ -85,7 +82,7 @@ fn measured_ceilings_come_from_the_largest_bandwidth_and_fp32() {
     std::fs::write(&file, table).unwrap();
     let ceilings = Ceilings::default().measured(&file).unwrap();
     let cpu = ceilings.find("any", "cpu").unwrap();
-    assert_eq!((cpu.peak_gop_per_s, cpu.bandwidth_gb_per_s), (100.0, 12.0));
+    assert_eq!(cpu.roof, Roof::new(100e9, 12e9).unwrap());
     assert_eq!(ceilings.find("any", "gpu"), None);
     for (peak, bandwidth) in [("inf", "1"), ("NaN", "1"), ("1e300", "1e-300"), ("-1", "1")] {
         let rows =

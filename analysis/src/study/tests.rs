@@ -25,6 +25,8 @@ fn row(board: &str, component: &str, network: &str, images_per_s: f64) -> Summar
         efficiency_oracle: None,
         images_per_joule_gain_pct: None,
         board: board.into(),
+        frequency_mhz: None,
+        below_highest: false,
         truth: None,
         bundle: "trace".into(),
         refusals: vec![],

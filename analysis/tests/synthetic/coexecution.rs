@@ -60,6 +60,7 @@ impl Scene {
             rails: rails.iter().map(|&rail| rail.into()).collect(),
             peak_flops_per_s: None,
             bandwidth_bytes_per_s: None,
+            frequency: None,
             stand_in: None,
             threads: None,
             cpus: vec![],

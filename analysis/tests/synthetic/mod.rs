@@ -184,6 +184,7 @@ impl Scene {
             peak_flops_per_s: None,
             bandwidth_bytes_per_s: None,
             provenance: Provenance::Measured,
+            frequency: None,
             stand_in: None,
         };
         Manifest {

@@ -2,6 +2,7 @@
 //! that cannot be.
 
 mod counters;
+mod operating;
 
 use std::ops::Range;
 
@@ -213,9 +214,7 @@ fn check_component(board: &Description, component: &Component) -> Checked {
         let message = format!("CPU {} is there twice", component.cpus[index]);
         return wrong(here, key("cpus"), message);
     }
-    if !component.frequencies.is_sorted() {
-        return wrong(here, key("frequencies"), "expected the lowest first");
-    }
+    operating::check(component)?;
     let others = board.components.iter().filter(|other| other.name() != component.name());
     for other in others {
         if let Some(cpu) = component.cpus.iter().find(|cpu| other.cpus.contains(cpu)) {

@@ -7,6 +7,14 @@
 //! components on it, plus the energy of the bytes that move. All three are constant between two
 //! events, so joules and bytes are exact.
 //!
+//! # Frequencies
+//!
+//! A component may run below its highest frequency. Its arithmetic then takes longer, and so does
+//! the dispatch of layers on it or on what it drives; its DRAM bandwidth stays. What it draws follows
+//! [`Component::scaling`](crate::description::Component::scaling). A layer may ask for a frequency
+//! of its own: its component then stands still for the time that switching takes, and draws that
+//! energy.
+//!
 //! # Contention
 //!
 //! Components that run at once meet in two places, the memory and the cluster that drives
@@ -32,6 +40,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::frequency::ComponentClock;
 use super::sharing::max_min_fair;
 use super::work::Work;
 use crate::clock::JobId;
@@ -67,6 +76,7 @@ struct Component {
     dynamic_watts: f64,
     rail: Option<usize>,
     driver: Option<(usize, f64)>,
+    clock: ComponentClock,
     queue: VecDeque<Running>,
     bytes_read: f64,
     bytes_written: f64,
@@ -77,7 +87,9 @@ struct Running {
     job: JobId,
     work: Arc<Work>,
     layer: usize,
-    /// Dispatch time still to go.
+    /// The frequency that is being changed to, and how long that still takes.
+    switching: Option<(u64, f64)>,
+    /// Dispatch time still to go, at the highest frequency of what dispatches.
     dispatch_s: f64,
     /// Share of the layer still to do, from 1 to 0.
     remaining: f64,
@@ -135,6 +147,7 @@ impl Fluid {
                 driver: component.driver.as_ref().and_then(|driver| {
                     Some((component_of(driver.component.get_ref())?, *driver.share.get_ref()))
                 }),
+                clock: ComponentClock::new(component),
                 queue: VecDeque::new(),
                 bytes_read: 0.0,
                 bytes_written: 0.0,
@@ -178,12 +191,21 @@ impl Fluid {
             dispatch_s: work.layers.first().map_or(0.0, |layer| layer.dispatch_s),
             work,
             layer: 0,
+            switching: None,
             remaining: 1.0,
             started: None,
             active_joules: vec![0.0; rails],
             layers: Vec::new(),
         });
         self.settle();
+    }
+
+    /// Sets a component's frequency, in kHz, for all layers that ask for no other. Answers whether
+    /// it has an operating point of that frequency whose voltage is known.
+    pub fn set_frequency(&mut self, component: usize, kilohertz: u64) -> bool {
+        let known = self.components[component].clock.set(kilohertz);
+        self.settle();
+        known
     }
 
     /// What a finished job spent, once.
@@ -223,13 +245,12 @@ impl Fluid {
 
     /// When the next layer starts computing or ends, if any runs.
     pub fn next_event_ns(&self) -> Option<u64> {
-        let running = self.components.iter().zip(&self.flows);
-        let seconds = running.filter_map(|(component, flow)| {
-            let running = component.queue.front()?;
-            Some(if running.dispatch_s > 0.0 {
-                running.dispatch_s
-            } else {
-                running.remaining / flow.progress_per_s
+        let seconds = (0..self.components.len()).filter_map(|index| {
+            let running = self.components[index].queue.front()?;
+            Some(match running.switching {
+                Some((_, switching_s)) => switching_s,
+                None if running.dispatch_s > 0.0 => running.dispatch_s / self.dispatch_speed(index),
+                None => running.remaining / self.flows[index].progress_per_s,
             })
         });
         // Rounded up to a whole nanosecond, so that time always moves.
@@ -246,7 +267,10 @@ impl Fluid {
         }
         self.idle_bytes += self.idle_bytes_per_s * seconds;
         let mut changed = false;
-        for (component, flow) in self.components.iter_mut().zip(&self.flows) {
+        let speeds: Vec<f64> =
+            (0..self.components.len()).map(|index| self.dispatch_speed(index)).collect();
+        let flows = self.flows.iter().zip(speeds);
+        for (component, (flow, dispatch_speed)) in self.components.iter_mut().zip(flows) {
             let Some(running) = component.queue.front_mut() else { continue };
             for ((active, total), watts) in
                 running.active_joules.iter_mut().zip(&mut self.rail_joules).zip(&flow.watts)
@@ -259,8 +283,11 @@ impl Fluid {
             let layer = running.work.layers.get(running.layer);
             component.bytes_read += done * layer.map_or(0.0, |layer| layer.read_bytes);
             component.bytes_written += done * layer.map_or(0.0, |layer| layer.write_bytes);
-            if running.dispatch_s > 0.0 {
-                running.dispatch_s -= seconds;
+            if let Some((_, switching_s)) = &mut running.switching {
+                *switching_s -= seconds;
+                changed |= *switching_s <= NEARLY_NONE_S;
+            } else if running.dispatch_s > 0.0 {
+                running.dispatch_s -= seconds * dispatch_speed;
                 changed |= running.dispatch_s <= NEARLY_NONE_S;
             } else {
                 running.remaining -= done;
@@ -298,6 +325,14 @@ impl Fluid {
             };
             if running.started.is_none() {
                 running.started = Some(mark());
+                running.switching = component.clock.change_to(layer.kilohertz);
+            }
+            if let Some((kilohertz, switching_s)) = running.switching {
+                if switching_s > NEARLY_NONE_S {
+                    return;
+                }
+                running.switching = None;
+                component.clock.run_at(kilohertz);
             }
             if running.dispatch_s > NEARLY_NONE_S {
                 return;
@@ -316,10 +351,21 @@ impl Fluid {
         let mut loads = vec![0.0; self.components.len()];
         for component in self.components.iter().filter(|it| !it.queue.is_empty()) {
             if let Some((driver, share)) = component.driver {
-                loads[driver] += share;
+                loads[driver] += self.driven_share(driver, share);
             }
         }
         loads
+    }
+
+    /// What of a component driving another takes at its frequency; `share` is at its highest.
+    fn driven_share(&self, driver: usize, share: f64) -> f64 {
+        (share / self.components[driver].clock.scaling().speed).min(1.0)
+    }
+
+    /// How fast layers on a component are dispatched, by itself or by what drives it.
+    fn dispatch_speed(&self, index: usize) -> f64 {
+        let driver = self.components[index].driver.map_or(index, |(driver, _)| driver);
+        self.components[driver].clock.scaling().speed
     }
 
     /// Compute time of the running layer, stretched by what the component gives to others.
@@ -327,7 +373,9 @@ impl Fluid {
         let running = self.components[index].queue.front()?;
         let layer = running.work.layers.get(running.layer)?;
         let own = (1.0 - loads[index]).max(MOST_DRIVEN);
-        (running.dispatch_s <= 0.0).then_some(layer.compute_s / own)
+        let speed = own * self.components[index].clock.scaling().speed;
+        let computes = running.switching.is_none() && running.dispatch_s <= 0.0;
+        computes.then_some(layer.compute_s / speed)
     }
 
     /// Bytes a second that each component is given: max-min fair under what it can use.
@@ -354,12 +402,17 @@ impl Fluid {
                 flow.watts[rail] += watts;
             }
         };
-        heat(component.rail, component.dynamic_watts);
+        if running.switching.is_some() {
+            heat(component.rail, component.clock.switching_watts());
+            return flow;
+        }
+        heat(component.rail, component.dynamic_watts * component.clock.scaling().power);
         if let Some((driver, share)) = component.driver {
             // A cluster that is busy itself has no more power to burn on driving.
             let driving = &self.components[driver];
-            let free = if driving.queue.is_empty() { share } else { 0.0 };
-            heat(driving.rail, free * driving.dynamic_watts);
+            let share =
+                if driving.queue.is_empty() { self.driven_share(driver, share) } else { 0.0 };
+            heat(driving.rail, share * driving.dynamic_watts * driving.clock.scaling().power);
         }
         let Some(compute_s) = self.compute_s(index, loads) else { return flow };
         let Some(layer) = running.work.layers.get(running.layer) else { return flow };

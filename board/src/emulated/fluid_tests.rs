@@ -68,6 +68,7 @@ fn work(layers: &[(f64, f64, f64)]) -> Arc<Work> {
         .iter()
         .map(|&(dispatch_s, compute_s, bytes)| LayerWork {
             name: "layer".into(),
+            kilohertz: None,
             dispatch_s,
             compute_s,
             read_bytes: 0.75 * bytes,
@@ -199,4 +200,66 @@ proptest! {
             prop_assert!(done.layers.windows(2).all(|pair| pair[0].end_ns == pair[1].start_ns));
         }
     }
+}
+
+/// The board with operating points of the CPU, and the cost of changing between them.
+const CLOCKED: &str = r#"
+leakage = 0.25
+switching = { time = "1 ms", energy = "1 mJ" }
+operating_points = [
+    { frequency = "500 MHz", voltage = "0.8 V" },
+    { frequency = "1000 MHz", voltage = "1 V" },
+]
+"#;
+
+fn clocked() -> Fluid {
+    let own = "dynamic_power = \"2 W\"\n";
+    Fluid::new(&described(&BOARD.replacen(own, &format!("{own}{CLOCKED}"), 1)).unwrap(), 0)
+}
+
+/// 0.75 of the power goes with f · V², 0.25 with V.
+const AT_HALF: f64 = 0.75 * 0.5 * 0.64 + 0.25 * 0.8;
+
+#[test]
+fn arithmetic_goes_with_the_clock_and_bandwidth_does_not() {
+    let mut fluid = clocked();
+    assert!(fluid.set_frequency(0, 500_000));
+    assert!(!fluid.set_frequency(0, 600_000));
+    fluid.submit(0, JobId(1), work(&[(0.1, 0.5, 0.0), (0.0, 0.1, 8e9)]));
+    drain(&mut fluid);
+    let done = fluid.take(JobId(1)).unwrap();
+    let seconds = |spent: &Spent| (spent.end_ns - spent.start_ns) as f64 * 1e-9;
+    assert!(close(seconds(&done.layers[0]), 2.0 * 0.6), "{done:?}");
+    assert!(close(seconds(&done.layers[1]), 1.0), "{done:?}");
+    assert!(close(done.image.active_joules[0], 2.0 * AT_HALF * 2.2), "{done:?}");
+}
+
+#[test]
+fn a_layer_that_asks_for_a_frequency_pays_for_the_change() {
+    let mut fluid = clocked();
+    let mut two = Work::clone(&work(&[(0.0, 0.1, 0.0), (0.0, 0.1, 0.0)]));
+    two.layers[1].kilohertz = Some(500_000);
+    let two = Arc::new(two);
+    fluid.submit(0, JobId(1), Arc::clone(&two));
+    fluid.submit(0, JobId(2), two);
+    drain(&mut fluid);
+    let (first, second) = (fluid.take(JobId(1)).unwrap(), fluid.take(JobId(2)).unwrap());
+    let seconds = |spent: &Spent| (spent.end_ns - spent.start_ns) as f64 * 1e-9;
+    assert!(close(seconds(&first.layers[0]), 0.1), "the board starts at the highest: {first:?}");
+    assert!(close(seconds(&first.layers[1]), 0.201), "{first:?}");
+    assert!(close(seconds(&second.layers[0]), 0.101), "and goes back to it: {second:?}");
+    assert!(close(first.layers[1].active_joules[0], 1e-3 + 2.0 * AT_HALF * 0.2), "{first:?}");
+    assert!(close(second.layers[0].active_joules[0], 1e-3 + 2.0 * 0.1), "{second:?}");
+}
+
+#[test]
+fn a_slow_driver_dispatches_slowly_and_is_driven_harder() {
+    let mut fluid = clocked();
+    fluid.set_frequency(0, 500_000);
+    fluid.submit(1, JobId(1), work(&[(0.1, 0.8, 0.0)]));
+    drain(&mut fluid);
+    let done = fluid.take(JobId(1)).unwrap();
+    assert!(close(done.image.end_ns as f64 * 1e-9, 1.0), "{done:?}");
+    // Half of it instead of a quarter, for a second.
+    assert!(close(done.image.active_joules[0], 0.5 * 2.0 * AT_HALF), "{done:?}");
 }

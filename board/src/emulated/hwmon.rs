@@ -7,11 +7,6 @@
 //! **A reader never sees half a value.** A value file is always eight bytes long: the number
 //! right-aligned, a line end where there is room. It is replaced by one copy of eight aligned
 //! bytes and read by another; kernels of 64-bit machines copy those with one load and one store.
-//!
-//! **A wish is read whole however it is written.** A driver is called with the bytes of a write; a
-//! file has to be looked at, and keeps the tail of what a shorter write went over. So the interval
-//! is shown right-aligned in twelve bytes: over these "2" reads "2 … 35", whose first word is the
-//! wish.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -23,6 +18,7 @@ use memmap2::{MmapOptions, MmapRaw};
 use wattline_trace::{ClockKind, create_dir_all_for_invoker, create_file_for_invoker};
 
 use super::ina231::Reading;
+use super::setting::SettingFile;
 use crate::description::Rail;
 
 /// The files of one chip.
@@ -32,8 +28,7 @@ pub(super) struct Hwmon {
     bus: ValueFile,
     current: ValueFile,
     power: ValueFile,
-    update_interval: File,
-    shown_interval_ms: u64,
+    update_interval: SettingFile,
 }
 
 impl Hwmon {
@@ -63,18 +58,13 @@ impl Hwmon {
         };
         text("name", format!("{}\n", rail.chip))?;
         text("shunt_resistor", format!("{}\n", (rail.shunt.ohms() * 1e6).round()))?;
-        text("update_interval", interval_text(interval_ms))?;
         let value = |file: &str| ValueFile::create(&hwmon.join(file), clock);
         Ok(Hwmon {
             shunt: value("in0_input")?,
             bus: value("in1_input")?,
             current: value("curr1_input")?,
             power: value("power1_input")?,
-            update_interval: OpenOptions::new()
-                .read(true)
-                .write(true)
-                .open(hwmon.join("update_interval"))?,
-            shown_interval_ms: interval_ms,
+            update_interval: SettingFile::create(&hwmon.join("update_interval"), interval_ms)?,
         })
     }
 
@@ -92,37 +82,15 @@ impl Hwmon {
         self.power.show(reading.microwatts);
     }
 
-    /// An interval somebody wrote since the last look. What is no number is put right again, as
-    /// the driver refuses it; so is a wish for what there is, which would not be right-aligned.
+    /// An interval somebody wrote since the last look.
     pub(super) fn wished_interval_ms(&mut self) -> Option<u64> {
-        let mut text = [0u8; 64];
-        let read = self.update_interval.read_at(&mut text, 0).ok()?;
-        let text = &text[..read];
-        if text == interval_text(self.shown_interval_ms).as_bytes() {
-            return None;
-        }
-        let word = text.split(u8::is_ascii_whitespace).find(|word| !word.is_empty());
-        let wish = word.and_then(|word| std::str::from_utf8(word).ok()?.parse().ok());
-        let wish = wish.filter(|&wish| wish != self.shown_interval_ms);
-        if wish.is_none() {
-            self.show_interval(self.shown_interval_ms);
-        }
-        wish
+        self.update_interval.wish()
     }
 
     /// Shows the interval in force.
     pub(super) fn show_interval(&mut self, interval_ms: u64) {
-        self.shown_interval_ms = interval_ms;
-        let text = interval_text(interval_ms);
-        // A tree somebody took away is what a vanished rail looks like: nothing to report here.
-        let _ = self.update_interval.set_len(text.len() as u64);
-        let _ = self.update_interval.write_all_at(text.as_bytes(), 0);
+        self.update_interval.show(interval_ms);
     }
-}
-
-/// The interval as `update_interval` shows it.
-fn interval_text(interval_ms: u64) -> String {
-    format!("{interval_ms:>11}\n")
 }
 
 /// A file that holds one number in eight bytes.

@@ -10,9 +10,12 @@ use crate::description::Component;
 pub struct LayerWork {
     /// The layer's name.
     pub name: Name,
-    /// Time to start it, during which no bytes move.
+    /// The frequency it runs at, in kHz, which its component changes to first; none leaves that as
+    /// it is set.
+    pub kilohertz: Option<u64>,
+    /// Time to start it, during which no bytes move, at the highest frequency of what starts it.
     pub dispatch_s: f64,
-    /// Time it takes where no byte is ever late.
+    /// Time it takes where no byte is ever late, at the highest frequency.
     pub compute_s: f64,
     /// DRAM bytes it reads.
     pub read_bytes: f64,
@@ -101,6 +104,7 @@ impl Work {
             .zip(traffic)
             .map(|(shape, traffic)| LayerWork {
                 name: shape.name.clone(),
+                kilohertz: None,
                 dispatch_s: component.dispatch.seconds(),
                 compute_s: shape.flops as f64 / (rate * efficiency),
                 read_bytes: traffic.read_bytes,

@@ -11,6 +11,7 @@ use wattline_trace::ClockKind;
 
 use super::counters::CounterPlayer;
 use super::fluid::{Completion, Fluid};
+use super::frequency_files::FrequencyFiles;
 use super::hwmon::Hwmon;
 use super::ina231::Ina231;
 use super::work::Work;
@@ -37,6 +38,8 @@ pub(super) struct EmulatedWorld {
     fluid: Fluid,
     sensors: Vec<Sensor>,
     counters: Vec<CounterPlayer>,
+    /// Of each component whose clock Linux would show, by its place.
+    frequencies: Vec<(usize, FrequencyFiles)>,
     settings_at_ns: u64,
 }
 
@@ -59,11 +62,17 @@ impl EmulatedWorld {
             Ok(Sensor { rail, chip, files })
         };
         let counter = |counter| CounterPlayer::create(counter, board, &roots.registers);
+        let mut frequencies = Vec::new();
+        for (index, component) in board.components.iter().enumerate() {
+            let files = FrequencyFiles::create(&roots.sysfs, component)?;
+            frequencies.extend(files.map(|files| (index, files)));
+        }
         Ok(EmulatedWorld {
             now_ns,
             fluid: Fluid::new(board, now_ns),
             sensors: board.rails.iter().enumerate().map(sensor).collect::<io::Result<_>>()?,
             counters: board.counters.iter().map(counter).collect::<io::Result<_>>()?,
+            frequencies,
             settings_at_ns: now_ns + SETTINGS_PERIOD_NS,
         })
     }
@@ -95,6 +104,11 @@ impl EmulatedWorld {
                 let joules = self.fluid.rail_joules(sensor.rail);
                 sensor.chip.set_update_interval(wish_ms, self.now_ns, joules);
                 sensor.files.show_interval(sensor.chip.update_interval_ms());
+            }
+        }
+        for (component, files) in &mut self.frequencies {
+            if let Some(kilohertz) = files.wish() {
+                self.fluid.set_frequency(*component, kilohertz);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The emulated board seen from outside: through its files, its registers and its books.
 
 mod counters;
+mod frequencies;
 mod runs;
 mod sensors;
 
@@ -40,6 +41,7 @@ fn work(layers: &[(f64, f64, f64)]) -> Arc<Work> {
         .enumerate()
         .map(|(index, &(milliseconds, read_bytes, write_bytes))| LayerWork {
             name: format!("layer{index}").as_str().into(),
+            kilohertz: None,
             dispatch_s: 20e-6,
             compute_s: milliseconds * 1e-3,
             read_bytes,

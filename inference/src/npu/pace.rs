@@ -108,7 +108,14 @@ mod tests {
             let component = npu();
             let bandwidth = component.bandwidth.unwrap().bytes_per_s();
             let layer = |&(dispatch_s, compute_s, read_bytes, write_bytes): &(f64, f64, f64, f64)| {
-                LayerWork { name: "it".into(), dispatch_s, compute_s, read_bytes, write_bytes }
+                LayerWork {
+                    name: "it".into(),
+                    kilohertz: None,
+                    dispatch_s,
+                    compute_s,
+                    read_bytes,
+                    write_bytes,
+                }
             };
             let work = Work { network: "it".into(), layers: layers.iter().map(layer).collect() };
             let timetable = Timetable::new(&work, &component);
