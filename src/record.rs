@@ -176,7 +176,13 @@ fn record(args: &Args) -> Result<ExitCode> {
     };
     let pid = watched.pid();
     let cpu_times = CpuTimes::attach(Accounted::Tree(pid));
-    let marks = attach(&images, layers.as_ref(), pid, &cpu_times, args)?;
+    let marks = attach(&images, layers.as_ref(), pid, &cpu_times, args);
+    if let (Err(_), Watched::Process(_, process)) = (&marks, &watched)
+        && process.has_ended()
+    {
+        bail!("process {pid} ended before it was watched; have record start it: … -- COMMAND");
+    }
+    let marks = marks?;
     let mut inventory = Inventory::discover(&target.description, &Roots::machine());
     inventory.attach_bpf(cpu_times, watch(args.idle_states), marks.programs()?);
     let cpu_times = inventory.cpu_times();
