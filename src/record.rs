@@ -182,7 +182,13 @@ fn record(args: &Args) -> Result<ExitCode> {
     let cpu_times = CpuTimes::attach(Accounted::Tree(pid));
     let mut inventory = Inventory::discover(&target.description, &Roots::machine());
     let reach = Reach { pid, cpu_times: &cpu_times, args };
-    let (marks, events) = reach.attach(&images, layers.as_ref(), &inventory)?;
+    let attached = reach.attach(&images, layers.as_ref(), &inventory);
+    if let (Err(_), Watched::Process(_, process)) = (&attached, &watched)
+        && process.has_ended()
+    {
+        bail!("process {pid} ended before it was watched; have record start it: … -- COMMAND");
+    }
+    let (marks, events) = attached?;
     inventory.attach_bpf(cpu_times, watch(args.idle_states), marks.programs()?);
     let cpu_times = inventory.cpu_times();
     // The command may be another user's, and has to hear of signals that we are sent.

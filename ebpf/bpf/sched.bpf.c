@@ -38,9 +38,10 @@ struct account {
 	__u64 pid; /* the thread that runs; ~0 if that is not known */
 	__u64 executed_before_ns; /* its CPU time when it was switched to */
 	__u64 credit_ns; /* CPU time of the target that its slices so far had no room for */
-	__u64 looked_ns; /* what the clock showed when it was last looked at */
-	__u64 looked_sched_ns; /* what the scheduler's clock showed then */
-	__u64 padding[4]; /* up to two cache lines */
+	__u64 looked_ns; /* the instant at which both clocks were last looked at */
+	__u64 looked_sched_ns; /* what the scheduler's showed then */
+	__u64 trusted_ns; /* for so long after that the scheduler's is trusted */
+	__u64 padding[3]; /* up to two cache lines */
 };
 
 struct {
@@ -123,15 +124,27 @@ static __always_inline void add(struct account *account, enum kind kind, __u64 n
 	account->ns[kind & 3] += part_ns;
 }
 
-/* How long the scheduler's clock is trusted to go as fast as the one that everybody reads. */
-#define TRUSTED_NS 1000000
+/*
+ * How long the scheduler's clock is trusted to go as fast as the one that everybody reads; and how
+ * long after the two were found further apart than before.
+ */
+#define TRUSTED_NS 100000
+#define DOUBTED_NS 6000
+
+/* By how much the two may drift apart, as a shift: 1 in 1024, where NTP slews by 1 in 2000. */
+#define DRIFT_SHIFT 10
+
+/* What they are further apart by than this is no delay: a clock was set, or the machine slept. */
+#define JUMP_NS 10000000
 
 /*
  * The instant of a switch. Looking at the clock takes longer than all else here, and the scheduler
- * has just looked at its own, when it began to decide: a microsecond or so before the switch. That
- * one has another origin and is not slewed by NTP, by at most 500 parts in a million; so it only
- * tells the time since a common look at both, at most a millisecond ago, of which that is half a
- * microsecond.
+ * has looked at its own when it began to decide, a microsecond or so before the switch. That one
+ * has another origin and is not slewed, so both are looked at together now and then.
+ *
+ * The more time passes between the scheduler's look and ours, the further apart the two seem; never
+ * closer than they are. So what was seen closer holds, but for what they may have drifted since,
+ * and there is another look soon. What that leaves is a microsecond or two.
  */
 static __always_inline __u64 instant_of_switch(struct account *account, struct task_struct *prev)
 {
@@ -140,12 +153,19 @@ static __always_inline __u64 instant_of_switch(struct account *account, struct t
 	if (bpf_core_field_exists(prev->se.cfs_rq)) {
 		__u64 sched_ns = prev->se.cfs_rq->rq->clock;
 		__u64 passed_ns = sched_ns - account->looked_sched_ns;
+		__u64 expected_ns = account->looked_ns + passed_ns;
+		__u64 now_ns, drifted_ns;
 
-		if (passed_ns < TRUSTED_NS)
-			return account->looked_ns + passed_ns;
+		if (passed_ns < account->trusted_ns)
+			return expected_ns;
+		now_ns = bpf_ktime_get_ns();
+		account->trusted_ns = now_ns > expected_ns ? DOUBTED_NS : TRUSTED_NS;
+		drifted_ns = expected_ns + (passed_ns >> DRIFT_SHIFT);
+		if (account->looked_ns && now_ns > drifted_ns && now_ns - drifted_ns < JUMP_NS)
+			now_ns = drifted_ns;
 		account->looked_sched_ns = sched_ns;
-		account->looked_ns = bpf_ktime_get_ns();
-		return account->looked_ns;
+		account->looked_ns = now_ns;
+		return now_ns;
 	}
 #endif
 	return bpf_ktime_get_ns();

@@ -48,7 +48,7 @@ pub enum EbpfError {
     },
     /// A capability is missing.
     #[error(
-        "BPF program {program}: not permitted to {step} it: {missing} is missing; run as root, or give \
+        "BPF program {program}: not permitted to {step} it, for want of {missing}; run as root, or give \
          the command CAP_BPF and CAP_PERFMON (CAP_SYS_ADMIN before Linux 5.8)"
     )]
     NotPermitted {

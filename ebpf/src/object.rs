@@ -253,7 +253,7 @@ mod tests {
         });
         let error = thread.join().unwrap();
         assert!(matches!(error, EbpfError::NotPermitted { .. }), "{error}");
-        assert!(error.to_string().contains("CAP_BPF and CAP_PERFMON is missing"), "{error}");
+        assert!(error.to_string().contains("for want of CAP_BPF and CAP_PERFMON"), "{error}");
         assert!(error.to_string().contains("run as root"), "{error}");
     }
 

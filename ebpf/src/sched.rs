@@ -256,7 +256,11 @@ fn now_ns() -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
     use std::process::{Command, id};
+
+    use nix::sched::{CpuSet, sched_setaffinity};
+    use nix::unistd::Pid;
 
     use super::*;
 
@@ -272,5 +276,51 @@ mod tests {
             sched.untracked() > 0
         });
         assert!(enough, "{} processes are followed", sched.tracked());
+    }
+
+    /// The scheduler's clock tells the instant of a switch: two threads on one CPU wake each other,
+    /// and each switch was after what one saw before it and before what the other saw next.
+    #[test]
+    fn a_switch_was_when_its_threads_say() {
+        if !crate::has_root_for("a_switch_was_when_its_threads_say") {
+            return;
+        }
+        const TRIPS: usize = 20_000;
+        /// What an instant is off by at most, unless a hypervisor takes the CPU away just then.
+        const ERROR_NS: u64 = 2000;
+        let sched = Sched::attach(Target::Machine).unwrap();
+        let (mut ping, mut pinged) = io::pipe().unwrap();
+        let (mut pong, mut ponged) = io::pipe().unwrap();
+        let (mut early, mut late) = (0, 0);
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                stay_on_first_cpu();
+                let mut byte = [0];
+                while ping.read_exact(&mut byte).is_ok() {
+                    ponged.write_all(&now_ns().to_ne_bytes()).unwrap();
+                }
+            });
+            scope.spawn(|| {
+                let mut pinged = pinged;
+                stay_on_first_cpu();
+                let mut before_ns = [0; 8];
+                for _ in 0..TRIPS {
+                    pinged.write_all(&[0]).unwrap();
+                    pong.read_exact(&mut before_ns).unwrap();
+                    let (_, switched_ns) = running(&sched.accounts, 0);
+                    let after_ns = now_ns();
+                    let before_ns = u64::from_ne_bytes(before_ns);
+                    early += usize::from(switched_ns + ERROR_NS < before_ns);
+                    late += usize::from(switched_ns > after_ns + ERROR_NS);
+                }
+            });
+        });
+        println!("of {TRIPS} switches {early} were too early, {late} too late");
+        assert!(early + late < TRIPS / 100, "{early} too early, {late} too late");
+    }
+
+    fn stay_on_first_cpu() {
+        let mut cpus = CpuSet::new();
+        cpus.set(0).and_then(|()| sched_setaffinity(Pid::from_raw(0), &cpus)).unwrap();
     }
 }

@@ -18,7 +18,8 @@ pub enum Target {
 ///
 /// The three add up to the time since the CPU was first seen. The target's is its CPU time as the
 /// scheduler counts it, which leaves out what a hypervisor took and, on kernels that account
-/// interrupts by themselves, those: they are with the others'. A slice that goes on counts in full
+/// interrupts by themselves, those: they are with the others'. A slice begins and ends when the
+/// scheduler decided so, by its own clock: a microsecond or two before the switch. A slice that goes on counts in full
 /// until it ends; no number goes back, so that their sum may be ahead by what was left out of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CpuTime {

@@ -1,12 +1,13 @@
-//! What being recorded costs ONNX Runtime: `record_slowdown WATTLINE PYTHON [ROUNDS] [SECONDS]`, as
-//! root, with a Python 3.11 for x86-64 that has `onnxruntime` 1.32.0 (`make bench-record` makes
-//! one).
+//! What being recorded costs ONNX Runtime: `record_slowdown WATTLINE PYTHON [ROUNDS] [SECONDS]
+//! [THREADS]`, as root, with a Python 3.11 for x86-64 that has `onnxruntime` 1.32.0 (`make
+//! bench-record` makes one).
 //!
-//! One process computes ResNet-50 without end, on one thread and then on two, and says how long
-//! each image took. In each round, in random order, it is left alone, watched by `wattline record
-//! --pid` with a mark at each image and each node, and disturbed by a loop that does nothing but
-//! wake 450 times a second under SCHED_FIFO to read the same sensors, which nobody who reads them
-//! can do without. Medians of the rounds are compared within a round.
+//! One process computes ResNet-50 without end, on one thread and then on two (or on THREADS), and
+//! says how long each image took. In each round, in random order, it is left alone, watched by
+//! `wattline record --pid` with a mark at each image and each node, and disturbed by a loop that does
+//! nothing but wake 450 times a second under SCHED_FIFO to read the same sensors, which nobody who
+//! reads them can do without. Medians of the rounds are compared within a round. Where the engine has
+//! a thread on every CPU, each wake-up holds one of them up and the others wait for it.
 //!
 //! The sensors are four INA231 as files, bound over `/sys/class` in a mount namespace of the
 //! reader's own; a read is a system call on a file, as on a board, but waits for no bus.
@@ -48,12 +49,14 @@ fn main() -> Answer<()> {
         [wattline, python, rest @ ..] => {
             let number = |at: usize, otherwise| rest.get(at).map_or(Ok(otherwise), |it| it.parse());
             let (rounds, seconds) = (number(0, 15)?.max(1), number(1, 4)?.max(2));
+            let threads = rest.get(2).map(|it| it.parse()).transpose()?;
             let bench = Bench::prepare(wattline, python, seconds)?;
-            let measured = [1, 2].into_iter().try_for_each(|it| bench.compare(it, rounds));
+            let all = threads.map_or(vec![1, 2], |it: usize| vec![it]);
+            let measured = all.into_iter().try_for_each(|it| bench.compare(it, rounds));
             fs::remove_dir_all(&bench.place)?;
             measured
         }
-        _ => Err("usage: record_slowdown WATTLINE PYTHON [ROUNDS] [SECONDS]".into()),
+        _ => Err("usage: record_slowdown WATTLINE PYTHON [ROUNDS] [SECONDS] [THREADS]".into()),
     }
 }
 
@@ -113,7 +116,7 @@ impl Bench {
     fn compare(&self, threads: usize, rounds: u64) -> Answer<()> {
         let engine = Engine::start(&self.python, &self.place.join("resnet50.onnx"), threads)?;
         sleep(Duration::from_secs(4));
-        let mut slower = [const { (Vec::new(), Vec::new()) }; 2];
+        let mut slower = [const { (Vec::new(), Vec::new()) }; 3];
         let mut last = None;
         let mut state = u64::from(std::process::id());
         for _ in 0..rounds {
@@ -137,9 +140,10 @@ impl Bench {
                 stretches[treatment] = Some(stretch(&engine, interval)?);
             }
             let [Some(alone), Some(read), Some(recorded)] = stretches else { continue };
-            for (slower, with) in slower.iter_mut().zip([read, recorded]) {
-                slower.0.push(100.0 * (with.median_ms / alone.median_ms - 1.0));
-                slower.1.push(100.0 * (with.median_cpu_ms / alone.median_cpu_ms - 1.0));
+            let pairs = [(&read, &alone), (&recorded, &alone), (&recorded, &read)];
+            for (slower, (with, without)) in slower.iter_mut().zip(pairs) {
+                slower.0.push(100.0 * (with.median_ms / without.median_ms - 1.0));
+                slower.1.push(100.0 * (with.median_cpu_ms / without.median_cpu_ms - 1.0));
             }
         }
         let it = last.ok_or("nothing was recorded")?;
@@ -148,8 +152,10 @@ impl Bench {
              {:.0} readings/s of {RAILS} rails, agent {:.2} % of a core",
             it.layers, it.images, it.readings_per_s, it.agent_pct
         );
-        for (what, (wall, cpu)) in ["sensors read", "recorded"].iter().zip(slower) {
-            println!("  {what:<13} slower by {}; its own CPU time {}", spread(wall), spread(cpu));
+        let pairs = ["sensors read", "recorded", "beyond the reading"];
+        for (what, (wall, cpu)) in pairs.iter().zip(slower) {
+            println!("  {what:<18} slower by {}", spread(wall));
+            println!("  {:<18} its own CPU time {}", "", spread(cpu));
         }
         Ok(())
     }
@@ -240,9 +246,19 @@ fn stretch(engine: &Engine, interval: (u64, u64)) -> Answer<Stretch> {
     Ok(Stretch { median_ms: quantile(wall, 0.5), median_cpu_ms: quantile(cpu, 0.5) })
 }
 
+/// The median, the 95 % interval of it by ranks (binomial, in its normal approximation), and the
+/// quartiles.
 fn spread(values: Vec<f64>) -> String {
-    let at = |share| quantile(values.clone(), share);
-    format!("{:+.2} % (quartiles {:+.2}, {:+.2})", at(0.5), at(0.25), at(0.75))
+    let at = |share: f64| quantile(values.clone(), share.clamp(0.0, 1.0));
+    let reach = 0.98 / (values.len() as f64).sqrt();
+    format!(
+        "{:+.2} % (95 % interval {:+.2} to {:+.2}; quartiles {:+.2}, {:+.2})",
+        at(0.5),
+        at(0.5 - reach),
+        at(0.5 + reach),
+        at(0.25),
+        at(0.75)
+    )
 }
 
 fn quantile(mut values: Vec<f64>, share: f64) -> f64 {

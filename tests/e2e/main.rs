@@ -39,6 +39,7 @@ mod record_engines;
 mod record_marks;
 mod record_overlap;
 mod record_processes;
+mod record_refusals;
 mod recording;
 mod report;
 mod roofline;

@@ -1,6 +1,5 @@
 //! `wattline record`: programs that know nothing of us, compiled here, watched on the real kernel.
 
-use std::path::PathBuf;
 use std::process::Command;
 
 use crate::bundle::Table;
@@ -324,28 +323,6 @@ fn what_is_not_there_is_said_with_what_is() {
     no_program.says(&["cannot run ./engine.cc", "ermission denied"]);
     record(&place, "--image-mark run -- ./engine").exited(2).says(&["uprobe:SYMBOL"]);
     record(&place, "--image-mark uprobe:run").exited(2).says(&["COMMAND"]);
-}
-
-#[test]
-fn without_the_right_to_load_programs_it_is_said() {
-    if !is_root("capabilities are given up") {
-        return;
-    }
-    let place = Place::new();
-    program(&place);
-    let own: PathBuf = env!("CARGO_BIN_EXE_wattline").into();
-    let output = Command::new("setpriv")
-        .args(["--bounding-set=-bpf,-sys_admin,-perfmon", "--inh-caps=-all"])
-        .arg(own)
-        .args(
-            "record --board host --out trace --image-mark uprobe:run_image -- ./engine image"
-                .split(' '),
-        )
-        .current_dir(place.path(""))
-        .output()
-        .expect("setpriv, of util-linux");
-    let answer = Answer::new("record without CAP_BPF", output);
-    answer.refused(&["not permitted", "run as root"]);
 }
 
 /// Our own engine, watched from outside, against what it wrote itself.

@@ -76,6 +76,20 @@ pub enum SymbolError {
         /// The process.
         pid: u32,
     },
+    /// The process is there, and runs no program that has a file.
+    #[error("process {pid} runs no program: it is a thread of the kernel, or has just ended")]
+    NoProgram {
+        /// The process.
+        pid: u32,
+    },
+    /// The process may not be looked into.
+    #[error("cannot look into process {pid}: {source}; watch it as root, outside of a container")]
+    Hidden {
+        /// The process.
+        pid: u32,
+        /// The system's answer.
+        source: io::Error,
+    },
 }
 
 fn advice(near: &[String], empty: bool, otherwise: &str) -> impl fmt::Display {

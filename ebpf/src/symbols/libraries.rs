@@ -65,12 +65,17 @@ pub fn of_command(program: &Path) -> Result<Vec<PathBuf>, SymbolError> {
 /// The files that a process has mapped to execute, its program first.
 ///
 /// # Errors
-/// [`SymbolError::NoProcess`].
+/// [`SymbolError::NoProcess`], [`SymbolError::NoProgram`] or [`SymbolError::Hidden`].
 pub fn of_process(pid: u32) -> Result<Vec<PathBuf>, SymbolError> {
-    let gone = |_| SymbolError::NoProcess { pid };
     let process = PathBuf::from(format!("/proc/{pid}"));
-    let maps = fs::read_to_string(process.join("maps")).map_err(gone)?;
-    let mut found = vec![fs::read_link(process.join("exe")).map_err(gone)?];
+    let refused = |source: io::Error| match source.kind() {
+        io::ErrorKind::NotFound if process.exists() => SymbolError::NoProgram { pid },
+        // Read as it ends, what was open answers ESRCH.
+        _ if !process.exists() => SymbolError::NoProcess { pid },
+        _ => SymbolError::Hidden { pid, source },
+    };
+    let maps = fs::read_to_string(process.join("maps")).map_err(refused)?;
+    let mut found = vec![fs::read_link(process.join("exe")).map_err(refused)?];
     for line in maps.lines().filter(|line| line.contains("xp ")) {
         let path = line.find('/').map(|at| Path::new(&line[at..]));
         if let Some(path) = path.filter(|path| !found.iter().any(|known| known == path)) {
