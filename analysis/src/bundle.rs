@@ -154,6 +154,16 @@ fn warn_of_spans(spans: &Spans, warnings: &mut Vec<String>) {
         let count = spans.stray.len();
         warnings.push(format!("{count} layers belong to no image: some images are missing"));
     }
+    for id in &spans.contradicting {
+        let Some(run) = spans.runs.iter().find(|run| run.id == Some(*id)) else { continue };
+        warnings.push(format!(
+            "{} on {}: the run's operations are not those of its {} images: rows of spans.csv are \
+             missing, doubled or damaged",
+            run.network,
+            run.component,
+            run.images.len()
+        ));
+    }
     if spans.misplaced_layers > 0 {
         let count = spans.misplaced_layers;
         warnings.push(format!("{count} layers reach outside their image"));

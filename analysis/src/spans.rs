@@ -93,6 +93,8 @@ pub(crate) struct Spans {
     pub(crate) stray: Vec<(u64, u64)>,
     /// Layers that reach outside their image.
     pub(crate) misplaced_layers: u64,
+    /// Runs whose operations are not those of their images: there were other images.
+    pub(crate) contradicting: Vec<u64>,
 }
 
 impl Spans {
@@ -137,18 +139,21 @@ struct Collected {
     ids: HashSet<u64>,
     /// By id, each with its parent.
     runs: HashMap<u64, (Option<u64>, Run)>,
+    /// The operations of each run, where it says so.
+    flops: HashMap<u64, u64>,
     images: Vec<SpanRow>,
     /// Parent, start and end.
     layers: Vec<(Option<u64>, u64, u64)>,
 }
 
 impl Collected {
-    fn add(&mut self, span: SpanRow) {
+    fn add(&mut self, span: &SpanRow) {
         match span.kind {
             SpanKind::Run => {
-                self.runs.insert(span.id, (span.parent, empty_run(&span, Some(span.id))));
+                self.runs.insert(span.id, (span.parent, empty_run(span, Some(span.id))));
+                self.flops.extend(span.flops.map(|flops| (span.id, flops)));
             }
-            SpanKind::Image => self.images.push(span),
+            SpanKind::Image => self.images.push(span.clone()),
             SpanKind::Layer => self.layers.push((span.parent, span.start_ns, span.end_ns)),
         }
     }
@@ -183,7 +188,14 @@ impl Collected {
         }
         runs.sort_by(|a, b| order(&a.2).cmp(&order(&b.2)));
         let (runs, coexecutions) = put_together(runs);
-        Spans { runs, coexecutions, stray, misplaced_layers }
+        let contradicts = |run: &&Run| {
+            let images = run.images.iter().map(|image| image.flops.map(u128::from));
+            let own = run.id.and_then(|id| self.flops.get(&id)).copied().map(u128::from);
+            let known = own.zip(images.sum::<Option<u128>>());
+            !run.images.is_empty() && known.is_some_and(|(own, images)| own != images)
+        };
+        let contradicting = runs.iter().filter(contradicts).filter_map(|run| run.id).collect();
+        Spans { runs, coexecutions, stray, misplaced_layers, contradicting }
     }
 
     fn check_layers(&self) -> (Vec<(u64, u64)>, u64) {

@@ -24,12 +24,40 @@ const TERMS: usize = 8;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct LagSums {
     /// Real and imaginary part of each term.
-    terms: [(f64, f64); TERMS],
+    real: [f64; TERMS],
+    imaginary: [f64; TERMS],
     /// By how much noise of a variance of 1 would raise each term's square.
     by_noise: [f64; TERMS],
     squares: f64,
     steps: f64,
-    before: Option<f64>,
+    before: Option<Turns>,
+}
+
+/// `e^(2πi m φ)` of one phase `φ`, for each `m` from 1.
+#[derive(Debug, Clone, Copy)]
+struct Turns {
+    cosines: [f64; TERMS],
+    sines: [f64; TERMS],
+}
+
+impl Turns {
+    /// All as products of the first, in three multiplications one upon the other: they are off by a
+    /// few units in the last place, as the angles of the terms are whose sines would be taken.
+    fn of(phase: f64) -> Self {
+        let mut turns = Turns { cosines: [0.0; TERMS], sines: [0.0; TERMS] };
+        let Turns { cosines, sines } = &mut turns;
+        (sines[0], cosines[0]) = (TAU * phase).sin_cos();
+        let mut known = 1;
+        while known < TERMS {
+            let (cosine, sine) = (cosines[known - 1], sines[known - 1]);
+            for m in 0..known {
+                cosines[known + m] = cosine * cosines[m] - sine * sines[m];
+                sines[known + m] = cosine * sines[m] + sine * cosines[m];
+            }
+            known *= 2;
+        }
+        turns
+    }
 }
 
 /// The lag of a reading as a part of its range, up to a constant that nobody knows.
@@ -40,33 +68,33 @@ pub(super) fn lag_phase(row: &PowerRow, first: u64, poll_ns: u64) -> f64 {
     // the other.
     let phase =
         if poll >= window { since / window } else { (since / window).round() * window / poll };
-    phase.rem_euclid(1.0)
+    phase.fract()
 }
 
 impl LagSums {
     /// Adds a step of power into the reading at `phase`.
     pub(super) fn add(&mut self, step: f64, phase: f64) {
-        let moved = self.before.map_or(0.0, |before| phase - before);
-        for (index, (sum, noise)) in self.terms.iter_mut().zip(&mut self.by_noise).enumerate() {
-            let turn = TAU * (index + 1) as f64;
-            let (sine, cosine) = (turn * phase).sin_cos();
-            sum.0 += step * cosine;
-            sum.1 += step * sine;
-            *noise += 2.0 * (1.0 - (turn * moved).cos());
+        let now = Turns::of(phase);
+        let before = self.before.replace(now).unwrap_or(now);
+        for m in 0..TERMS {
+            self.real[m] += step * now.cosines[m];
+            self.imaginary[m] += step * now.sines[m];
+            let moved = now.cosines[m] * before.cosines[m] + now.sines[m] * before.sines[m];
+            self.by_noise[m] += 2.0 * (1.0 - moved);
         }
         self.squares += step * step;
         self.steps += 1.0;
-        self.before = Some(phase);
     }
 
     /// `Σ_jk d_j d_k ρ_jk` in W², less what readings' noise (its variance) gives.
     pub(super) fn squares(&self, noise: f64) -> f64 {
         let mut left = 1.0;
         let mut sum = 0.0;
-        for (index, (term, by_noise)) in self.terms.iter().zip(self.by_noise).enumerate() {
-            let weight = 6.0 / (PI * (index + 1) as f64).powi(2);
+        for m in 0..TERMS {
+            let weight = 6.0 / (PI * (m + 1) as f64).powi(2);
             left -= weight;
-            sum += weight * (term.0 * term.0 + term.1 * term.1 - noise * by_noise).max(0.0);
+            let square = self.real[m].powi(2) + self.imaginary[m].powi(2);
+            sum += weight * (square - noise * self.by_noise[m]).max(0.0);
         }
         sum + left * (self.squares - 2.0 * noise * self.steps).max(0.0)
     }
@@ -84,6 +112,19 @@ mod tests {
             d * e * (1.0 - 6.0 * apart * (1.0 - apart))
         };
         pairs.map(product).sum()
+    }
+
+    #[test]
+    fn turns_are_those_of_their_angles() {
+        for k in 0..1000 {
+            let phase = f64::from(k) / 1000.0;
+            let turns = Turns::of(phase);
+            for m in 0..TERMS {
+                let (sine, cosine) = (TAU * (m + 1) as f64 * phase).sin_cos();
+                let off = (turns.sines[m] - sine).abs() + (turns.cosines[m] - cosine).abs();
+                assert!(off < 2e-14, "{phase} {m}: {off}");
+            }
+        }
     }
 
     #[test]

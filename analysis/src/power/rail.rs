@@ -254,6 +254,8 @@ impl Region {
             self.inside_amps.add(row.amps);
         }
         let Some((t_before, watts_before)) = before else { return };
+        // Between runs nobody asks.
+        let Some(_) = self.work else { return };
         let step = row.watts - watts_before;
         self.lag.add(step, phase);
         if during(row.t_ns) && during(t_before.saturating_sub(reach)) {
@@ -275,6 +277,10 @@ impl Region {
 /// way.
 fn contradiction_watts(record: &RailRecord, row: &PowerRow) -> f64 {
     const POWER_STEP: f64 = 25.0;
+    // A chip that tells power alone: the recorder writes its volts and amps as 0.
+    if row.volts == 0.0 && row.amps == 0.0 {
+        return 0.0;
+    }
     let by_both = row.volts * row.amps;
     let steps =
         record.volts_step * row.amps.abs() + record.amps_step * (row.volts.abs() + POWER_STEP);

@@ -14,10 +14,12 @@
 //! | stamps | `2 A² (50 µs)²` | a reading and a span are stamped to 50 µs; `A` is mean active power |
 //! | clock | `E² (500 ppm)²/3` | the kernel slews `CLOCK_MONOTONIC` by up to 500 ppm (adjtimex); a virtual clock is exact |
 //!
-//! **Noise under load** is not seen directly: readings of a run differ because the load does.
-//! `σ_run²` is the mean square of successive differences inside the run, halved (which contains
-//! noise and load), but at least the idle `σ²` and at most what noise in proportion to power would
-//! give, `σ² (P_run/P_i)²`.
+//! **Noise under load** is not seen directly: readings of a run differ because the load does. It is
+//! that of the converter's two inputs, which idle readings show and a load leaves as it is:
+//! `σ_run² = V² σ_I² + I² σ_V²`, each with no less than rounding gives (`q²/12`). Where they are not
+//! known, of a chip that tells power alone or from few idle readings, it is taken as in proportion to
+//! power, `σ² (P_run/P_i)²`. It is at least the idle `σ²`, and at most half the mean square of
+//! successive differences inside the run, which contains noise and load.
 //!
 //! **Quantisation** of noisy readings averages out and is already in `σ²`. Without noise it is a
 //! bias that every reading shares: uniform within a step `q`, `q²/12`. Gaussian noise `s` (the
