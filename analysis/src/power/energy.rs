@@ -9,9 +9,6 @@ use crate::refusal::Refusal;
 use crate::spans::seconds;
 use crate::timeline::Block;
 
-/// What noise does not average out of a voltage: drivers round halves up, and an INA's register holds
-/// quarters of what ina2xx shows. The same of a current falls out with idle power.
-const ROUNDING: f64 = 1.0 / 8.0;
 /// Fewest readings in a run.
 const FEWEST_READINGS: u64 = 10;
 /// Shortest run, in conversion windows.
@@ -188,8 +185,7 @@ pub(crate) struct Quantisation {
 pub(crate) fn quantisation_watts(rail: &Rail, region: &Region, idle: &Idle) -> Quantisation {
     let record = &rail.record;
     let by_amps = quantisation_bias(record.amps_step, idle.amps_noise);
-    let by_volts = quantisation_bias(record.volts_step, idle.volts_noise)
-        + (ROUNDING * record.volts_step).powi(2);
+    let by_volts = quantisation_bias(record.volts_step, idle.volts_noise);
     let watts = |volts: f64, amps: f64| volts * volts * by_amps + amps * amps * by_volts;
     let at_idle = watts(idle.volts, idle.amps);
     let in_run = watts(region.inside_volts.mean, region.inside_amps.mean);

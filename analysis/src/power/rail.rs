@@ -4,7 +4,7 @@ use wattline_trace::RailRecord;
 use wattline_trace::rows::PowerRow;
 
 use super::idle::{Idle, IdleReadings};
-use super::lag::{LagSums, lag_phase};
+use super::lag::{Drift, LagSums, Turns};
 use super::moments::Moments;
 use super::tiles::{Piece, tile};
 use crate::layers::Sight;
@@ -66,6 +66,7 @@ pub(crate) struct Rail {
     /// Joules by which readings of power differ from volts · amps, beyond the chip's steps.
     pub(crate) contradicting_joules: f64,
     poll_ns: u64,
+    drift: Drift,
     bounds: Vec<u64>,
     region: usize,
     /// Regions that the last reading's tile touched.
@@ -104,6 +105,7 @@ impl Rail {
             total_joules: 0.0,
             contradicting_joules: 0.0,
             poll_ns,
+            drift: Drift::new(window, poll_ns),
             region: 0,
             touched: (0, 0),
             idle_stretches: timeline.idle(margin, window.saturating_add(poll_ns)),
@@ -158,9 +160,10 @@ impl Rail {
 
     fn count(&mut self, row: &PowerRow, before: Option<(u64, f64)>, touched: (usize, usize)) {
         let reach = row.window_ns.saturating_add(self.poll_ns);
-        let phase = lag_phase(row, self.first.map_or(row.t_ns, |(first, _)| first), self.poll_ns);
+        let first = self.first.map_or(row.t_ns, |(first, _)| first);
+        let turns = self.drift.turns(row, first);
         for region in &mut self.regions[touched.0..=touched.1] {
-            region.count(row, before, reach, phase);
+            region.count(row, before, reach, (turns, &self.drift));
         }
         let Some((_, watts_before)) = before else { return };
         // The neighbours of a tile that straddles an edge tell how high the step there is.
@@ -244,7 +247,13 @@ impl Region {
         }
     }
 
-    fn count(&mut self, row: &PowerRow, before: Option<(u64, f64)>, reach: u64, phase: f64) {
+    fn count(
+        &mut self,
+        row: &PowerRow,
+        before: Option<(u64, f64)>,
+        reach: u64,
+        (turns, drift): (Turns, &Drift),
+    ) {
         self.touch(row.watts);
         self.watts.add(row.watts);
         let during = |t: u64| self.work.is_some_and(|(start, end)| start < t && t <= end);
@@ -257,7 +266,7 @@ impl Region {
         // Between runs nobody asks.
         let Some(_) = self.work else { return };
         let step = row.watts - watts_before;
-        self.lag.add(step, phase);
+        self.lag.add(step, turns, drift);
         if during(row.t_ns) && during(t_before.saturating_sub(reach)) {
             self.inner_step_squares += step * step;
             self.inner_steps += 1;

@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | noise | `τ σ_run² Σ Δ_k²` | each reading errs by `σ_run`; its tile by `σ_run Δ_k` |
 //! | idle | `T² Var(P_i)` | the idle mean is subtracted `T` times |
-//! | lag | `(p²/12) Σ_jk d_j d_k ρ_jk` | `Σ P_k (Δ_k − w) = Σ d_k l_k`, by parts, with `d_k = P_k − P_{k+1}` and lags `l_k` uniform in `[0, p]` that follow one another: see `lag` |
+//! | lag | `(p²/12) Σ_jk d_j d_k ρ_jk` | `Σ P_k (Δ_k − w) = Σ d_k l_k`, by parts, with `d_k = P_k − P_{k+1}` and lags `l_k` uniform in `[0, p]` of which near ones follow one another: see `lag` |
 //! | holes | `s² Σ h²` | a hole of `h` seconds holds any power the readings around it held (spread `s`) |
 //! | edges | `D² (w²/48 + p²/3)` each | an unflanked edge: proportional splitting errs by up to `D w/4` (uniform), the unknown lag shifts it by up to `p`; `D` is the largest step of power |
 //! | quantisation | `T² b_i + R² b_r` | see below |
@@ -26,8 +26,9 @@
 //! variance beyond quantisation's own) dithers that bias down by `a = exp(−2π² s²/q²)`. Volts and
 //! amps are what is quantised, each with a noise of its own, which idle readings show and a load
 //! leaves as it is: watts = volts · amps have `b = V² a_I² q_I²/12 + I² a_V² q_V²/12`, at idle
-//! (`b_i`) and in the run of `R` seconds (`b_r`). Of the voltage an eighth of a step is added to the
-//! bias, which rounding halves up leaves however noisy readings are.
+//! (`b_i`) and in the run of `R` seconds (`b_r`). That drivers round halves up is undone for voltages
+//! when they are recorded; of currents, where it leaves an eighth of a step however noisy readings
+//! are, it falls out with idle power.
 //!
 //! Gain errors of the sensor (its shunt's tolerance) are outside this interval: no reading tells
 //! of them.
