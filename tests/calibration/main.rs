@@ -75,25 +75,28 @@ fn check_images(board: &str, components: &[&'static str]) {
             case
         })
         .collect();
-    // Errors, in half widths.
+    // Each with the half of its interval.
     let errors = for_seeds(0..seeds, |seed| {
         let (analysis, truth) = cases[seed as usize % cases.len()].run(seed);
         let row = &analysis.summary[0];
         let known = row.joules_per_image.zip(row.joules_per_image_ci95);
         let (found, half_width) = known.unwrap_or_else(|| panic!("refused: {row:?}"));
-        (found - truth.joules) / half_width
+        (found - truth.joules, half_width)
     });
-    let held = |errors: &[f64]| errors.iter().filter(|error| error.abs() <= 1.0).count();
+    let held = |errors: &[(f64, f64)]| errors.iter().filter(|it| it.0.abs() <= it.1).count();
+    let root_mean_square = |values: &mut dyn Iterator<Item = f64>, count: usize| {
+        (values.map(|value| value * value).sum::<f64>() / count as f64).sqrt()
+    };
     for (place, component) in components.iter().enumerate() {
-        let own: Vec<f64> = errors.iter().skip(place).step_by(cases.len()).copied().collect();
-        let count = own.len() as f64;
-        let mean = own.iter().sum::<f64>() / count;
-        let spread = (own.iter().map(|error| error * error).sum::<f64>() / count).sqrt();
+        let own: Vec<_> = errors.iter().skip(place).step_by(cases.len()).copied().collect();
+        let count = own.len();
         eprintln!(
-            "{board} {component}: {} of {} intervals of images hold the truth; errors in half \
-             widths: mean {mean:.3}, root mean square {spread:.3} (0.510 for 95 %)",
+            "{board} {component}: {} of {count} intervals of images hold the truth; errors of {:.1} uJ \
+             (mean {:+.1}) beside half widths of {:.1} uJ",
             held(&own),
-            own.len(),
+            1e6 * root_mean_square(&mut own.iter().map(|it| it.0), count),
+            1e6 * own.iter().map(|it| it.0).sum::<f64>() / count as f64,
+            1e6 * root_mean_square(&mut own.iter().map(|it| it.1), count),
         );
     }
     let share = held(&errors) as f64 / seeds as f64;

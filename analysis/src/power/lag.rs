@@ -9,11 +9,12 @@
 //! By how much a lag moves on is known as well as the converter's clock, to a tenth of a conversion
 //! for each reading: after a few readings nobody knows the lag from the one it began with. With
 //! `ρ = Σ_m (6/π²m²) cos 2πmx`, and a movement off by up to `ε` for each of the `n` readings between,
-//! the cosine's mean is `cos(2πmx) sin(2πmεn)/(2πmεn)`; for which stands `rⁿ = e^(−4mεn)`, of the same
-//! sum over `n`, because that needs one pass:
+//! the cosine's mean is `cos(2πmx) sin(2πmεn)/(2πmεn)`. For the quotient stands `(1 + an) e^(−an)` with
+//! `a = 4mε`, which begins like it and needs one pass:
 //!
 //! ```text
-//! Σ_jk d_j d_k ρ_jk = Σ_m (6/π²m²) Σ_j (d_j² + 2 d_j Re(z_j A_j*)),   A_j = r (A_{j−1} + d_{j−1} z_{j−1})
+//! Σ_jk d_j d_k ρ_jk = Σ_m (6/π²m²) Σ_j (d_j² + 2 d_j Re(z_j (A_j + a B_j)*))
+//! A_j = e^−a (A_{j−1} + d_{j−1} z_{j−1}),   B_j = e^−a B_{j−1} + A_j
 //! ```
 //!
 //! with `z_j = e^(2πi m φ_j)`. Terms beyond the fourth, an eighth of the whole, are taken as of lags
@@ -37,25 +38,23 @@ pub(crate) struct LagSums {
     by_noise: [f64; TERMS],
     squares: f64,
     steps: f64,
-    /// Real and imaginary part of `A` before the last step is added.
-    real: [f64; TERMS],
-    imaginary: [f64; TERMS],
+    /// Real and imaginary parts of `A` and of `B`, at the last step.
+    plain: [[f64; TERMS]; 2],
+    with_age: [[f64; TERMS]; 2],
     last: Option<(f64, Turns)>,
 }
 
-/// `e^(2πi m φ)` of one phase `φ`, for each `m` from 1.
+/// `e^(2πi m φ)` of one phase `φ`, for each `m` from 1: real parts, and imaginary ones.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Turns {
-    cosines: [f64; TERMS],
-    sines: [f64; TERMS],
-}
+pub(super) struct Turns([[f64; TERMS]; 2]);
 
 /// The lags of a rail's readings, up to what nobody knows.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Drift {
     window: f64,
     poll: f64,
-    /// `r` of each term.
+    /// `a` of each term, and `e^−a`.
+    rate: [f64; TERMS],
     kept: [f64; TERMS],
 }
 
@@ -63,8 +62,8 @@ impl Drift {
     pub(super) fn new(window_ns: u64, poll_ns: u64) -> Self {
         let (window, poll) = (window_ns.max(1) as f64, poll_ns.max(1) as f64);
         let moved = (window / poll).max(poll / window);
-        let kept = |m: usize| (-4.0 * (m + 1) as f64 * CLOCK_ERROR * moved).exp();
-        Drift { window, poll, kept: std::array::from_fn(kept) }
+        let rate = std::array::from_fn(|m| 4.0 * (m + 1) as f64 * CLOCK_ERROR * moved);
+        Drift { window, poll, rate, kept: rate.map(|rate| (-rate).exp()) }
     }
 
     /// The lag of a reading as a part of its range, up to a constant. Polls are at whole periods, or
@@ -88,8 +87,7 @@ impl Drift {
 impl Turns {
     /// All as products of the first, in two multiplications one upon the other.
     fn of(phase: f64) -> Self {
-        let mut turns = Turns { cosines: [0.0; TERMS], sines: [0.0; TERMS] };
-        let Turns { cosines, sines } = &mut turns;
+        let [mut cosines, mut sines] = [[0.0; TERMS]; 2];
         (sines[0], cosines[0]) = (TAU * phase).sin_cos();
         let mut known = 1;
         while known < TERMS {
@@ -100,7 +98,7 @@ impl Turns {
             }
             known *= 2;
         }
-        turns
+        Turns([cosines, sines])
     }
 }
 
@@ -108,15 +106,21 @@ impl LagSums {
     /// Adds a step of power into a reading.
     pub(super) fn add(&mut self, step: f64, now: Turns, drift: &Drift) {
         if let Some((before, turns)) = self.last {
+            let mut along = [0.0; TERMS];
+            let mut moved = [0.0; TERMS];
+            for (part, (was, is)) in turns.0.iter().zip(&now.0).enumerate() {
+                for m in 0..TERMS {
+                    let plain = drift.kept[m] * (self.plain[part][m] + before * was[m]);
+                    let with_age = drift.kept[m] * self.with_age[part][m] + plain;
+                    along[m] += (plain + drift.rate[m] * with_age) * is[m];
+                    moved[m] += was[m] * is[m];
+                    (self.plain[part][m], self.with_age[part][m]) = (plain, with_age);
+                }
+            }
             for m in 0..TERMS {
-                let kept = drift.kept[m];
-                self.real[m] = kept * (self.real[m] + before * turns.cosines[m]);
-                self.imaginary[m] = kept * (self.imaginary[m] + before * turns.sines[m]);
-                let along = self.real[m] * now.cosines[m] + self.imaginary[m] * now.sines[m];
-                self.sums[m] += 2.0 * step * along;
+                self.sums[m] += 2.0 * step * along[m];
                 // Noise of a reading is in the step into it and, with the other sign, in the next.
-                let moved = now.cosines[m] * turns.cosines[m] + now.sines[m] * turns.sines[m];
-                self.by_noise[m] -= 2.0 * kept * moved;
+                self.by_noise[m] -= 2.0 * (1.0 + drift.rate[m]) * drift.kept[m] * moved[m];
             }
         }
         self.squares += step * step;
@@ -142,11 +146,9 @@ impl LagSums {
 mod tests {
     use super::*;
 
-    const DRIFT: Drift = Drift { window: 1.0, poll: 1.0, kept: [0.8, 0.7, 0.6, 0.5] };
-
     fn sums(steps: &[(f64, f64)]) -> LagSums {
-        let mut sums = LagSums::default();
-        steps.iter().for_each(|&(step, phase)| sums.add(step, Turns::of(phase), &DRIFT));
+        let (mut sums, drift) = (LagSums::default(), Drift::new(1, 1));
+        steps.iter().for_each(|&(step, phase)| sums.add(step, Turns::of(phase), &drift));
         sums
     }
 
@@ -154,10 +156,10 @@ mod tests {
     fn turns_are_those_of_their_angles() {
         for k in 0..1000 {
             let phase = f64::from(k) / 1000.0;
-            let turns = Turns::of(phase);
+            let Turns([cosines, sines]) = Turns::of(phase);
             for m in 0..TERMS {
                 let (sine, cosine) = (TAU * (m + 1) as f64 * phase).sin_cos();
-                let off = (turns.sines[m] - sine).abs() + (turns.cosines[m] - cosine).abs();
+                let off = (sines[m] - sine).abs() + (cosines[m] - cosine).abs();
                 assert!(off < 1e-14, "{phase} {m}: {off}");
             }
         }
@@ -169,14 +171,14 @@ mod tests {
         let steps: Vec<(f64, f64)> = (0..60)
             .map(|k| (f64::from(k * 37 % 11) - 5.0, (f64::from(k) * 0.17).rem_euclid(1.0)))
             .collect();
-        let mut expected = 0.0;
-        let mut left = 1.0;
+        let (mut expected, mut left) = (0.0, 1.0);
         for m in 0..TERMS {
             let weight = 6.0 / (PI * (m + 1) as f64).powi(2);
             left -= weight;
             for (j, (d, x)) in steps.iter().enumerate() {
                 for (k, (e, y)) in steps.iter().enumerate() {
-                    let kept = DRIFT.kept[m].powi(j.abs_diff(k) as i32);
+                    let age = 4.0 * (m + 1) as f64 * CLOCK_ERROR * j.abs_diff(k) as f64;
+                    let kept = (1.0 + age) * (-age).exp();
                     expected += weight * d * e * kept * (TAU * (m + 1) as f64 * (x - y)).cos();
                 }
             }
@@ -192,7 +194,7 @@ mod tests {
         let pulse = |apart| [vec![(2.0, 0.3)], still(apart), vec![(-2.0, 0.3)]].concat();
         let alone = sums(&[(2.0, 0.3)]).squares(0.0);
         assert!((alone - 4.0).abs() < 1e-12);
-        assert!(sums(&pulse(0)).squares(0.0) < 0.5 * 2.0 * alone);
+        assert!(sums(&pulse(0)).squares(0.0) < 0.3 * 2.0 * alone);
         assert!((sums(&pulse(60)).squares(0.0) - 2.0 * alone).abs() < 1e-3);
     }
 
