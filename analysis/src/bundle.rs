@@ -92,6 +92,7 @@ fn read<'a>(
     let mut watch = Watch::new(manifest, &spans, &timeline, &layers, poll_ns);
     let rails = read_rails(bundle, &timeline, poll_ns, &mut watch, warnings)?;
     warnings.extend(rails.iter().filter_map(contradiction));
+    warnings.extend(rails.iter().filter_map(haste));
     let traffic = Traffic::read(bundle, &timeline, &mut watch, warnings)?;
     let frames = Frames::read(bundle, warnings)?;
     warn_of_frames(manifest, &spans, frames.as_ref(), warnings);
@@ -145,6 +146,16 @@ fn contradiction(rail: &Rail) -> Option<String> {
              power.csv may be damaged",
             rail.record.name,
             100.0 * share
+        )
+    })
+}
+
+fn haste(rail: &Rail) -> Option<String> {
+    (rail.too_soon > 0).then(|| {
+        format!(
+            "rail {}: {} readings follow the one before sooner than its sensor converts: the sampler \
+             was held up, or rows of power.csv are another rail's",
+            rail.record.name, rail.too_soon
         )
     })
 }

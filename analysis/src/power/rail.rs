@@ -65,6 +65,10 @@ pub(crate) struct Rail {
     pub(crate) total_joules: f64,
     /// Joules by which readings of power differ from volts · amps, beyond the chip's steps.
     pub(crate) contradicting_joules: f64,
+    /// Readings that followed the one before sooner than the sensor converts.
+    pub(crate) too_soon: u64,
+    /// No reading follows another sooner, where polls are frequent enough to tell.
+    soonest_ns: u64,
     poll_ns: u64,
     drift: Drift,
     bounds: Vec<u64>,
@@ -104,6 +108,10 @@ impl Rail {
             longest_window: 0,
             total_joules: 0.0,
             contradicting_joules: 0.0,
+            too_soon: 0,
+            // One that is seen late by a poll, or by one that was late itself, is seen half a window
+            // before the next all the same.
+            soonest_ns: if poll_ns <= window / 4 { window / 2 } else { 0 },
             poll_ns,
             drift: Drift::new(window, poll_ns),
             region: 0,
@@ -133,6 +141,7 @@ impl Rail {
         self.add_idle(row);
         if let Some((t, _)) = before.filter(|(t, _)| !has_hole(*t, row)) {
             self.cadence.add(seconds(t, row.t_ns));
+            self.too_soon += u64::from(row.t_ns - t < self.soonest_ns);
         }
         self.longest_window = self.longest_window.max(row.window_ns);
         self.first.get_or_insert((row.t_ns, row.window_ns));
