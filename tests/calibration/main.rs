@@ -49,6 +49,17 @@ fn layers_under_a_fast_sensor() {
     }
 }
 
+/// The same where one rail carries the whole board.
+#[test]
+fn layers_on_one_rail_for_all() {
+    for component in ["a73", "a53", "gpu", "npu"] {
+        let mut case = Case::new("kirin970", "squeezenet", component);
+        case.images = 100;
+        let share = check_layers(&case, 50, 0.05);
+        assert!(share >= 0.9, "{share}");
+    }
+}
+
 /// 28 conversions a second, ten times as long as the shortest layers that count: within 10 %.
 #[test]
 fn layers_under_a_slow_sensor() {
