@@ -3,7 +3,7 @@
 CARGO ?= cargo
 WATTLINE = $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)/release/wattline
 
-.PHONY: help setup build demo test lint bench bench-record clean
+.PHONY: help setup build demo test lint bench bench-analysis bench-record clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,14 @@ lint: setup ## Format, lints, documentation and licences
 bench: ## Images/s beside ONNX Runtime, ncnn and MNN, on one and two threads (BENCH="rounds=9 json=FILE")
 	@scripts/setup python3 python3-venv
 	$(CARGO) bench -p wattline-inference --bench engines --locked -- $(BENCH)
+
+bench-analysis: ## Rows/s and memory of analyze on 10^8 readings, beside pandas, polars and DuckDB (BENCH="rows=10000000")
+	@scripts/setup python3 python3-venv
+	python3 -m venv $(dir $(WATTLINE))bench-analysis
+	$(dir $(WATTLINE))bench-analysis/bin/pip install --quiet --only-binary=:all: \
+		-r analysis/benches/streaming.txt
+	$(CARGO) bench -p wattline-analysis --bench streaming --locked -- \
+		others=pandas,polars,duckdb python=$(abspath $(dir $(WATTLINE))bench-analysis/bin/python) $(BENCH)
 
 bench-record: build ## What a mark and being recorded cost, with ONNX Runtime's ResNet-50; as root
 	@scripts/setup python3 python3-venv

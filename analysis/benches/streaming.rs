@@ -162,14 +162,15 @@ fn write_bundle(directory: &Path, rows: u64, images: u64) -> Result<f64> {
             let noise = (tick.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 59) + place as u64;
             let amps = 0.001 * (noise + if busy { 1200 } else { 150 }) as f64;
             let volts = 0.00125 * (800 + noise % 4) as f64;
-            let watts = (volts * amps * 1e3).round() / 1e3;
+            // As the agent writes it: many are of 17 digits.
+            let watts = volts * amps;
             let t_ns = t_ns + 30_000 * place as u64;
             let rail = rail.clone();
             power.write(&PowerRow { t_ns, rail, volts, amps, watts, window_ns: WINDOW_NS })?;
         }
     }
     let each = (work.1 - work.0) / images;
-    let row = |id, parent, kind, image, start_ns, end_ns| SpanRow {
+    let row = |id, parent, kind, image, start_ns, end_ns, of_images| SpanRow {
         id,
         parent,
         kind,
@@ -178,14 +179,22 @@ fn write_bundle(directory: &Path, rows: u64, images: u64) -> Result<f64> {
         image,
         start_ns,
         end_ns,
-        flops: Some(1_700_000_000),
-        bytes_theoretical: Some(20_000_000),
+        flops: Some(of_images * 1_700_000_000),
+        bytes_theoretical: Some(of_images * 20_000_000),
     };
     for image in 0..images {
         let start = work.0 + image * each;
-        spans.write(&row(image + 2, Some(1), SpanKind::Image, Some(image), start, start + each))?;
+        spans.write(&row(
+            image + 2,
+            Some(1),
+            SpanKind::Image,
+            Some(image),
+            start,
+            start + each,
+            1,
+        ))?;
     }
-    spans.write(&row(1, None, SpanKind::Run, None, work.0, work.0 + images * each))?;
+    spans.write(&row(1, None, SpanKind::Run, None, work.0, work.0 + images * each, images))?;
     bundle.finish(manifest, Outcome::Completed)?;
     Ok(std::fs::metadata(directory.join("power.csv"))?.len() as f64)
 }

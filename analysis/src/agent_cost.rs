@@ -37,7 +37,7 @@ pub(crate) fn read_agent_cost(
                     now: now.t_ns,
                 });
             }
-            let mut counts = cumulative(before).into_iter().zip(cumulative(&now));
+            let mut counts = cumulative(before).into_iter().zip(cumulative(now));
             let fell = counts.find_map(|((series, before), (_, now))| {
                 let (before, now) = (before?, now?);
                 (now < before).then_some((series, before, now))
@@ -49,7 +49,7 @@ pub(crate) fn read_agent_cost(
         }
         most_resident = most_resident.max(now.resident_bytes);
         let first = ends.take().map_or_else(|| now.clone(), |(first, _)| first);
-        ends = Some((first, now));
+        ends = Some((first, now.clone()));
         Ok(())
     })?;
     let Some((first, last)) = ends.filter(|(first, last)| first.t_ns < last.t_ns) else {

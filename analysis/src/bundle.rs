@@ -97,6 +97,7 @@ fn read<'a>(
     let mut rails = read_rails(bundle, &timeline, poll_ns, &mut watch, warnings)?;
     rails.iter_mut().for_each(|rail| rail.tolerance = options.tolerances.of(&rail.record));
     warnings.extend(rails.iter().filter_map(contradiction));
+    warnings.extend(rails.iter().filter_map(haste));
     let traffic = Traffic::read(bundle, &timeline, &mut watch, warnings)?;
     let frames = Frames::read(bundle, warnings)?;
     warn_of_frames(manifest, &spans, frames.as_ref(), warnings);
@@ -156,10 +157,30 @@ fn contradiction(rail: &Rail) -> Option<String> {
     })
 }
 
+fn haste(rail: &Rail) -> Option<String> {
+    (rail.too_soon > 0).then(|| {
+        format!(
+            "rail {}: {} readings follow the one before sooner than its sensor converts: the sampler \
+             was held up, or rows of power.csv are another rail's",
+            rail.record.name, rail.too_soon
+        )
+    })
+}
+
 fn warn_of_spans(spans: &Spans, warnings: &mut Vec<String>) {
     if !spans.stray.is_empty() {
         let count = spans.stray.len();
         warnings.push(format!("{count} layers belong to no image: some images are missing"));
+    }
+    for id in &spans.contradicting {
+        let Some(run) = spans.runs.iter().find(|run| run.id == Some(*id)) else { continue };
+        warnings.push(format!(
+            "{} on {}: the run's operations are not those of its {} images: rows of spans.csv are \
+             missing, doubled or damaged",
+            run.network,
+            run.component,
+            run.images.len()
+        ));
     }
     if spans.misplaced_layers > 0 {
         let count = spans.misplaced_layers;

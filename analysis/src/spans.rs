@@ -6,7 +6,7 @@
 //!
 //! A co-execution is a run of the component `all`; its children are runs of single components.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use wattline_trace::rows::{ALL_COMPONENTS, SpanKind, SpanRow};
 use wattline_trace::{BundleReader, Name};
@@ -93,6 +93,8 @@ pub(crate) struct Spans {
     pub(crate) stray: Vec<(u64, u64)>,
     /// Layers that reach outside their image.
     pub(crate) misplaced_layers: u64,
+    /// Runs whose operations are not those of their images: there were other images.
+    pub(crate) contradicting: Vec<u64>,
 }
 
 impl Spans {
@@ -134,27 +136,53 @@ impl Spans {
 
 #[derive(Debug, Default)]
 struct Collected {
-    ids: HashSet<u64>,
+    ids: Ids,
     /// By id, each with its parent.
     runs: HashMap<u64, (Option<u64>, Run)>,
+    /// The operations of each run, where it says so.
+    flops: HashMap<u64, u64>,
     images: Vec<SpanRow>,
-    /// Parent, start and end.
-    layers: Vec<(Option<u64>, u64, u64)>,
+    /// When each image began and ended, by its id.
+    image_times: HashMap<u64, (u64, u64)>,
+    /// When layers did whose image has not come yet, by its id.
+    waiting: HashMap<u64, Vec<(u64, u64)>>,
+    /// When layers did that name no image.
+    stray: Vec<(u64, u64)>,
+    misplaced_layers: u64,
 }
 
 impl Collected {
-    fn add(&mut self, span: SpanRow) {
+    fn add(&mut self, span: &SpanRow) {
         match span.kind {
             SpanKind::Run => {
-                self.runs.insert(span.id, (span.parent, empty_run(&span, Some(span.id))));
+                self.runs.insert(span.id, (span.parent, empty_run(span, Some(span.id))));
+                self.flops.extend(span.flops.map(|flops| (span.id, flops)));
             }
-            SpanKind::Image => self.images.push(span),
-            SpanKind::Layer => self.layers.push((span.parent, span.start_ns, span.end_ns)),
+            SpanKind::Image => {
+                let times = (span.start_ns, span.end_ns);
+                for layer in self.waiting.remove(&span.id).into_iter().flatten() {
+                    self.check_layer(layer, times);
+                }
+                self.image_times.insert(span.id, times);
+                self.images.push(span.clone());
+            }
+            SpanKind::Layer => {
+                let times = (span.start_ns, span.end_ns);
+                match span.parent.map(|image| (image, self.image_times.get(&image).copied())) {
+                    Some((_, Some(image))) => self.check_layer(times, image),
+                    Some((image, None)) => self.waiting.entry(image).or_default().push(times),
+                    None => self.stray.push(times),
+                }
+            }
         }
     }
 
+    fn check_layer(&mut self, layer: (u64, u64), image: (u64, u64)) {
+        self.misplaced_layers += u64::from(layer.0 < image.0 || layer.1 > image.1);
+    }
+
     fn assemble(mut self) -> Spans {
-        let (stray, misplaced_layers) = self.check_layers();
+        self.stray.extend(self.waiting.into_values().flatten());
         let mut cut_off: HashMap<(Option<u64>, Name, Name), Run> = HashMap::new();
         for span in self.images {
             let run = match span.parent.and_then(|parent| self.runs.get_mut(&parent)) {
@@ -183,22 +211,41 @@ impl Collected {
         }
         runs.sort_by(|a, b| order(&a.2).cmp(&order(&b.2)));
         let (runs, coexecutions) = put_together(runs);
-        Spans { runs, coexecutions, stray, misplaced_layers }
-    }
-
-    fn check_layers(&self) -> (Vec<(u64, u64)>, u64) {
-        let images: HashMap<u64, (u64, u64)> =
-            self.images.iter().map(|span| (span.id, (span.start_ns, span.end_ns))).collect();
-        let mut stray = Vec::new();
-        let mut misplaced = 0;
-        for &(parent, start, end) in &self.layers {
-            match parent.and_then(|parent| images.get(&parent)) {
-                None => stray.push((start, end)),
-                Some(image) if start < image.0 || end > image.1 => misplaced += 1,
-                Some(_) => {}
-            }
+        let contradicts = |run: &&Run| {
+            let images = run.images.iter().map(|image| image.flops.map(u128::from));
+            let own = run.id.and_then(|id| self.flops.get(&id)).copied().map(u128::from);
+            let known = own.zip(images.sum::<Option<u128>>());
+            !run.images.is_empty() && known.is_some_and(|(own, images)| own != images)
+        };
+        let contradicting = runs.iter().filter(contradicts).filter_map(|run| run.id).collect();
+        Spans {
+            runs,
+            coexecutions,
+            stray: self.stray,
+            misplaced_layers: self.misplaced_layers,
+            contradicting,
         }
-        (stray, misplaced)
+    }
+}
+
+/// Numbers that were given out, as ranges: those of spans follow each other, so that there are few.
+#[derive(Debug, Default)]
+struct Ids {
+    /// The last of each range, by its first.
+    ranges: BTreeMap<u64, u64>,
+}
+
+impl Ids {
+    /// Adds a number; answers whether it is new.
+    fn insert(&mut self, id: u64) -> bool {
+        let before = self.ranges.range(..=id).next_back().map(|(&first, &last)| (first, last));
+        if before.is_some_and(|(_, last)| id <= last) {
+            return false;
+        }
+        let first = before.filter(|&(_, last)| last + 1 == id).map_or(id, |(first, _)| first);
+        let after = id.checked_add(1).and_then(|next| self.ranges.remove(&next));
+        self.ranges.insert(first, after.unwrap_or(id));
+        true
     }
 }
 
@@ -244,4 +291,28 @@ fn empty_run(span: &SpanRow, id: Option<u64>) -> Run {
 
 fn order(run: &Run) -> (u64, u64, &Name, &Name) {
     (run.start, run.end, &run.network, &run.component)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn numbers_are_new_once_and_ranges_grow_together() {
+        let (mut ids, mut plain) = (Ids::default(), HashSet::new());
+        for k in 0..2000u64 {
+            let id = k * k * 7919 % 600;
+            assert_eq!(ids.insert(id), plain.insert(id), "{id}");
+        }
+        for id in [u64::MAX, u64::MAX - 1, u64::MAX] {
+            assert_eq!(ids.insert(id), plain.insert(id), "{id}");
+        }
+        (0..600).for_each(|id| assert_eq!(ids.insert(id), plain.insert(id)));
+        assert_eq!(
+            ids.ranges.into_iter().collect::<Vec<_>>(),
+            [(0, 599), (u64::MAX - 1, u64::MAX)]
+        );
+    }
 }

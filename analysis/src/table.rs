@@ -1,4 +1,5 @@
-//! Streams one table of a bundle, with row numbers for errors and a warning for a torn line.
+//! Streams one table of a bundle, with row numbers for errors, and warnings for a torn line and for a
+//! table that is not as it was written.
 
 use std::path::Path;
 
@@ -13,15 +14,18 @@ use crate::error::AnalysisError;
 pub(crate) fn for_each_row<R: Row>(
     bundle: &BundleReader,
     warnings: &mut Vec<String>,
-    mut visit: impl FnMut(u64, R, &Path) -> Result<(), AnalysisError>,
+    mut visit: impl FnMut(u64, &R, &Path) -> Result<(), AnalysisError>,
 ) -> Result<(), AnalysisError> {
     let path = bundle.directory().join(R::FILE);
-    let reader = bundle.table::<R>()?;
+    let mut reader = bundle.table::<R>()?;
     if let Some(torn) = reader.torn() {
         warnings.push(torn.to_string());
     }
-    for (number, row) in (1..).zip(reader) {
-        visit(number, row?, &path)?;
+    let mut number = 0;
+    while let Some(row) = reader.read()? {
+        number += 1;
+        visit(number, row, &path)?;
     }
+    warnings.extend(reader.changed().map(|changed| changed.to_string()));
     Ok(())
 }

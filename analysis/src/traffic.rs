@@ -73,15 +73,15 @@ impl Traffic {
         }
         let mut monotonic = Monotonic::default();
         for_each_row::<TrafficRow>(bundle, warnings, |number, row, path| {
-            monotonic.check(number, &row, path)?;
+            monotonic.check(number, row, path)?;
             if counter.is_some_and(|counter| row.source == *counter.source) {
                 traffic.is_scaled |= row.scaled;
                 let port = traffic.ports.entry(row.port.clone());
-                port.or_insert_with(|| Port::new(&row, &instants)).add(&row);
-                if let Some(tick) = ticks.add(&row) {
+                port.or_insert_with(|| Port::new(row, &instants)).add(row);
+                if let Some(tick) = ticks.add(row) {
                     let window = seconds(tick.from, tick.to);
                     let sight = Sight { window, lag: 0.0 };
-                    watch.reading(source, tick.to, tick.bytes / window, sight);
+                    watch.reading(source, tick.to, tick.bytes / window, || sight);
                 }
             }
             Ok(())

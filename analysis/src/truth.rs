@@ -35,7 +35,7 @@ impl Truth {
         let mut truth = Truth { runs: Vec::new(), layers: HashMap::new() };
         for_each_row::<TruthRow>(bundle, warnings, |_, row, _| {
             match row.scope {
-                SpanKind::Run => truth.runs.push(row),
+                SpanKind::Run => truth.runs.push(row.clone()),
                 SpanKind::Layer => truth.add_layer(times, row),
                 SpanKind::Image => {}
             }
@@ -44,13 +44,13 @@ impl Truth {
         Ok(truth)
     }
 
-    fn add_layer(&mut self, times: &Times, row: TruthRow) {
+    fn add_layer(&mut self, times: &Times, row: &TruthRow) {
         let place = times.runs.iter().find_map(|run| {
             let layer = (run.component == row.component).then(|| run.layer_at(row.start_ns));
             run.run.zip(layer.flatten())
         });
         if let (Some((run, layer)), true) = (place, row.quantity != TruthQuantity::TotalJoules) {
-            *self.layers.entry((run, layer, row.subject)).or_default() += row.value;
+            *self.layers.entry((run, layer, row.subject.clone())).or_default() += row.value;
         }
     }
 

@@ -17,7 +17,7 @@ use crate::row::Row;
 use crate::rows::{
     AgentRow, CounterRow, CpuRow, EventRow, FrameRow, PowerRow, SpanRow, TrafficRow, TruthRow,
 };
-use crate::seal;
+use crate::seal::{self, Beside, TableSeals};
 use crate::writer::{Table, TableWriter, lock};
 
 const MANIFEST: &str = "manifest.json";
@@ -94,7 +94,7 @@ impl BundleWriter {
             flusher: None,
         };
         let unfinished = Manifest { complete: false, interrupted: false, ..manifest.clone() };
-        write_manifest(directory, &unfinished)
+        write_manifest(directory, &unfinished, TableSeals::new())
             .map_err(|source| WriteError::Create { path: directory.join(MANIFEST), source })?;
         bundle.table::<PowerRow>()?;
         bundle.table::<TrafficRow>()?;
@@ -146,7 +146,7 @@ impl BundleWriter {
             failure,
             ..manifest
         };
-        let written = write_manifest(&self.directory, &last_word)
+        let written = write_manifest(&self.directory, &last_word, seals(&self.tables))
             .map_err(|source| WriteError::Manifest { path: self.directory.join(MANIFEST), source });
         flushed.and(written)
     }
@@ -190,6 +190,12 @@ fn flush_all(tables: &Mutex<Tables>) -> Result<(), WriteError> {
     tables.iter().map(|table| lock(table).flush()).fold(Ok(()), Result::and)
 }
 
+/// What each table has become.
+fn seals(tables: &Mutex<Tables>) -> TableSeals {
+    let tables = tables.lock().unwrap_or_else(PoisonError::into_inner);
+    tables.iter().map(|(&file, table)| (file.to_owned(), lock(table).seal())).collect()
+}
+
 /// Takes away what an earlier run left, and nothing else that lies in the directory.
 fn remove_old_bundle(directory: &Path) -> Result<(), WriteError> {
     let files = [
@@ -216,11 +222,10 @@ fn remove_old_bundle(directory: &Path) -> Result<(), WriteError> {
 }
 
 /// Replaces the manifest at once: a reader sees the old one or the new one.
-fn write_manifest(directory: &Path, manifest: &Manifest) -> io::Result<()> {
+fn write_manifest(directory: &Path, manifest: &Manifest, tables: TableSeals) -> io::Result<()> {
     let unfinished = directory.join(UNFINISHED);
     let mut file = create_file_for_invoker(&unfinished)?;
-    let text = serde_json::to_string_pretty(manifest).map_err(io::Error::other)?;
-    let sealed = seal::seal(&text).map_err(io::Error::other)?;
+    let sealed = seal::sealed(manifest, tables).map_err(io::Error::other)?;
     file.write_all(sealed.as_bytes())?;
     file.sync_all()?;
     fs::rename(&unfinished, directory.join(MANIFEST))
@@ -231,6 +236,7 @@ fn write_manifest(directory: &Path, manifest: &Manifest) -> io::Result<()> {
 pub struct BundleReader {
     directory: PathBuf,
     manifest: Manifest,
+    seals: TableSeals,
     changed: bool,
 }
 
@@ -255,8 +261,9 @@ impl BundleReader {
             return Err(ReadError::Schema { path, found });
         }
         let manifest = serde_json::from_str(&text).map_err(damaged)?;
+        let Beside { tables } = serde_json::from_str(&text).map_err(damaged)?;
         let changed = seal::is_whole(&json) == Some(false);
-        Ok(BundleReader { directory: directory.to_owned(), manifest, changed })
+        Ok(BundleReader { directory: directory.to_owned(), manifest, seals: tables, changed })
     }
 
     /// The manifest.
@@ -279,7 +286,9 @@ impl BundleReader {
     /// # Errors
     /// If the file is missing or its header is not the schema's.
     pub fn table<R: Row>(&self) -> Result<TableReader<R>, ReadError> {
-        TableReader::open(&self.directory.join(R::FILE))
+        let path = self.directory.join(R::FILE);
+        let seal = (!self.seals.is_empty()).then(|| self.seals.get(R::FILE).copied());
+        TableReader::open_sealed(&path, seal)
     }
 
     /// Whether the bundle has this table.

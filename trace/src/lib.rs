@@ -8,7 +8,8 @@
 //! * [`BundleWriter`] creates a bundle; its [`TableWriter`]s are flushed once a second, so that a
 //!   crash or a power cut loses at most the last second.
 //! * [`BundleReader`] streams it back. A torn last line is what a power cut leaves: it is
-//!   reported ([`TornLine`]) and not fatal. Anything else that is wrong names its file, line and
+//!   reported ([`TornLine`]) and not fatal, and so is a table that is not what the run wrote
+//!   ([`ChangedTable`]). Anything else that is wrong names its file, line and
 //!   column.
 //!
 //! This crate knows nothing of sensors or networks.
@@ -24,6 +25,7 @@ mod reader;
 mod row;
 pub mod rows;
 mod seal;
+mod text;
 mod writer;
 
 pub use bundle::{BundleReader, BundleWriter, Outcome};
@@ -38,4 +40,6 @@ pub use name::Name;
 pub use ownership::{create_dir_all_for_invoker, create_file_for_invoker};
 pub use reader::{TableReader, TornLine};
 pub use row::{Decoder, Encoder, Field, FieldError, Row};
+pub use seal::ChangedTable;
+pub use text::Text;
 pub use writer::TableWriter;

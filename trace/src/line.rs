@@ -4,27 +4,35 @@
 //! [`crate::Name`]), so that a line is what lies between two of them.
 
 use std::borrow::Cow;
-use std::io::{self, BufRead};
+use std::io::{self, Read};
 
 use memchr::memchr;
+
+use crate::text::{Text, WORD};
 
 /// No line that is ours comes near.
 const LONGEST: usize = 1 << 20;
 
-/// Lines of a table, without copying those that lie whole in the reader's buffer.
+/// Room around what was read, so that words of several bytes may be loaded there. Nothing but speed
+/// depends on it.
+const MARGIN: usize = 2 * WORD;
+
+/// Lines of a table, where they lie in the buffer that they are read into.
 #[derive(Debug)]
-pub(crate) struct Lines<B> {
-    source: B,
-    /// Bytes of the source's buffer that the last line took.
-    taken: usize,
-    /// A line that came in several parts.
-    joined: Vec<u8>,
+pub(crate) struct Lines<S> {
+    source: S,
+    buffer: Vec<u8>,
+    /// What was read and not handed out yet.
+    from: usize,
+    to: usize,
     number: u64,
 }
 
-impl<B: BufRead> Lines<B> {
-    pub(crate) fn new(source: B) -> Self {
-        Lines { source, taken: 0, joined: Vec::new(), number: 0 }
+impl<S: Read> Lines<S> {
+    /// Lines of a source that is read by `room` bytes at a time.
+    pub(crate) fn new(source: S, room: usize) -> Self {
+        let buffer = vec![0; MARGIN + room + MARGIN];
+        Lines { source, buffer, from: MARGIN, to: MARGIN, number: 0 }
     }
 
     /// Number of the last line, from 1.
@@ -32,98 +40,118 @@ impl<B: BufRead> Lines<B> {
         self.number
     }
 
+    /// What the lines are read from.
+    pub(crate) fn source(&self) -> &S {
+        &self.source
+    }
+
     /// The next line that is not empty, without its end; `None` after the last.
-    pub(crate) fn next(&mut self) -> io::Result<Option<&[u8]>> {
+    #[inline]
+    pub(crate) fn next(&mut self) -> io::Result<Option<Text<'_>>> {
         loop {
-            self.source.consume(std::mem::take(&mut self.taken));
-            self.joined.clear();
+            let end = match memchr(b'\n', &self.buffer[self.from..self.to]) {
+                Some(length) => self.from + length,
+                None if self.read()? => continue,
+                // The last line has no end, or there is none.
+                None => self.to,
+            };
+            let line = self.from..end;
+            if line.is_empty() && end == self.to {
+                return Ok(None);
+            }
             self.number += 1;
-            // Twice looked for, as the borrow of a line that is returned would last otherwise.
-            let buffer = self.source.fill_buf()?;
-            match memchr(b'\n', buffer) {
-                Some(0) => self.source.consume(1),
-                Some(1) if buffer[0] == b'\r' => self.source.consume(2),
-                Some(end) => {
-                    self.taken = end + 1;
-                    return Ok(Some(without_return(&self.source.fill_buf()?[..end])));
-                }
-                None if buffer.is_empty() => return Ok(None),
-                None => {
-                    self.join()?;
-                    if !without_return(&self.joined).is_empty() {
-                        return Ok(Some(without_return(&self.joined)));
-                    }
-                }
+            self.from = self.to.min(end + 1);
+            let end = if self.buffer[line.start..end].ends_with(b"\r") { end - 1 } else { end };
+            if line.start < end {
+                return Ok(Some(Text::within(&self.buffer, line.start, end)));
             }
         }
     }
 
-    /// Puts a line together that reaches beyond the buffer.
-    fn join(&mut self) -> io::Result<()> {
+    /// Reads on, behind what is there; answers whether there was more.
+    #[cold]
+    fn read(&mut self) -> io::Result<bool> {
+        let (held, room) = (self.to - self.from, self.buffer.len() - 2 * MARGIN);
+        if held > LONGEST {
+            return Err(io::Error::other(format!("the line is longer than {LONGEST} bytes")));
+        }
+        self.buffer.copy_within(self.from - MARGIN..self.to, 0);
+        (self.from, self.to) = (MARGIN, MARGIN + held);
+        if held == room {
+            self.buffer.resize(self.buffer.len() + room, 0);
+        }
+        let end = self.buffer.len() - MARGIN;
         loop {
-            let buffer = self.source.fill_buf()?;
-            let end = memchr(b'\n', buffer);
-            self.joined.extend_from_slice(&buffer[..end.unwrap_or(buffer.len())]);
-            let taken = end.map_or(buffer.len(), |end| end + 1);
-            self.source.consume(taken);
-            if self.joined.len() > LONGEST {
-                return Err(io::Error::other(format!("the line is longer than {LONGEST} bytes")));
-            }
-            if end.is_some() || taken == 0 {
-                return Ok(());
+            match self.source.read(&mut self.buffer[self.to..end]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+                Ok(read) => {
+                    self.to += read;
+                    return Ok(read > 0);
+                }
             }
         }
     }
-}
-
-fn without_return(line: &[u8]) -> &[u8] {
-    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 /// A line's fields, in order.
 #[derive(Debug, Clone)]
 pub(crate) struct Fields<'a> {
     /// What is left; `None` once the last field is taken.
-    rest: Option<&'a [u8]>,
+    rest: Option<Text<'a>>,
 }
 
 impl<'a> Fields<'a> {
-    pub(crate) fn of(line: &'a [u8]) -> Self {
+    pub(crate) fn of(line: Text<'a>) -> Self {
         Fields { rest: Some(line) }
     }
 
     /// Whether the last field is taken.
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.rest.is_none()
     }
 
-    /// A field that stands in quotes: each quote in it is doubled.
+    /// Whether the next field stands in quotes.
+    #[inline]
+    pub(crate) fn is_quoted(&self) -> bool {
+        self.rest.is_some_and(|rest| rest.first() == Some(b'"'))
+    }
+
+    /// The next field, if it does not stand in quotes.
+    #[inline]
+    pub(crate) fn plain(&mut self) -> Option<Text<'a>> {
+        let (field, rest) = self.rest?.split_at_comma();
+        self.rest = rest;
+        Some(field)
+    }
+
+    /// The next field, which stands in quotes: each quote in it is doubled.
     #[cold]
-    fn quoted(&mut self, line: &'a [u8]) -> Cow<'a, [u8]> {
+    pub(crate) fn quoted(&mut self) -> Option<Vec<u8>> {
+        let line = self.rest?.bytes();
         let mut field = Vec::new();
         let mut rest = &line[1..];
-        loop {
+        let end = loop {
             let Some(quote) = memchr(b'"', rest) else {
                 // Never closed: it reaches to the line's end.
                 field.extend_from_slice(rest);
-                self.rest = None;
-                return Cow::Owned(field);
+                break None;
             };
             field.extend_from_slice(&rest[..quote]);
             rest = &rest[quote + 1..];
-            match rest.first() {
-                Some(b'"') => {
-                    field.push(b'"');
-                    rest = &rest[1..];
-                }
-                _ => break,
+            if rest.first() == Some(&b'"') {
+                field.push(b'"');
+                rest = &rest[1..];
+                continue;
             }
-        }
-        // What follows a closing quote belongs to the field, as with most readers.
-        let end = memchr(b',', rest);
-        field.extend_from_slice(&rest[..end.unwrap_or(rest.len())]);
-        self.rest = end.map(|end| &rest[end + 1..]);
-        Cow::Owned(field)
+            // What follows a closing quote belongs to the field, as with most readers.
+            let end = memchr(b',', rest);
+            field.extend_from_slice(&rest[..end.unwrap_or(rest.len())]);
+            break end.map(|end| line.len() - rest.len() + end);
+        };
+        self.rest = self.rest.zip(end).map(|(rest, end)| rest.after(end + 1));
+        Some(field)
     }
 }
 
@@ -131,28 +159,22 @@ impl<'a> Iterator for Fields<'a> {
     type Item = Cow<'a, [u8]>;
 
     fn next(&mut self) -> Option<Cow<'a, [u8]>> {
-        let line = self.rest?;
-        if line.first() == Some(&b'"') {
-            return Some(self.quoted(line));
+        match self.is_quoted() {
+            true => self.quoted().map(Cow::Owned),
+            false => self.plain().map(|field| Cow::Borrowed(field.bytes())),
         }
-        // Fields are short: a plain search is over before a vectorised one has begun.
-        let end = line.iter().position(|&byte| byte == b',');
-        self.rest = end.map(|end| &line[end + 1..]);
-        Some(Cow::Borrowed(&line[..end.unwrap_or(line.len())]))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::BufReader;
-
     use proptest::prelude::*;
 
     use super::*;
 
     fn fields(line: &str) -> Vec<String> {
         let text = |field: Cow<'_, [u8]>| String::from_utf8(field.into_owned()).unwrap();
-        Fields::of(line.as_bytes()).map(text).collect()
+        Fields::of(Text::of(line.as_bytes())).map(text).collect()
     }
 
     #[test]
@@ -165,10 +187,10 @@ mod tests {
         assert_eq!(fields(""), [""]);
     }
 
-    fn lines(text: &str, buffer: usize) -> Vec<(u64, String)> {
-        let mut lines = Lines::new(BufReader::with_capacity(buffer, text.as_bytes()));
+    fn lines(text: &str, room: usize) -> Vec<(u64, String)> {
+        let mut lines = Lines::new(text.as_bytes(), room);
         let mut found = Vec::new();
-        while let Some(line) = lines.next().unwrap().map(<[u8]>::to_vec) {
+        while let Some(line) = lines.next().unwrap().map(|line| line.bytes().to_vec()) {
             found.push((lines.number(), String::from_utf8(line).unwrap()));
         }
         found
@@ -177,7 +199,7 @@ mod tests {
     #[test]
     fn a_line_without_end_is_not_held_for_ever() {
         let text = "x".repeat(LONGEST + 10);
-        let mut lines = Lines::new(BufReader::with_capacity(4096, text.as_bytes()));
+        let mut lines = Lines::new(text.as_bytes(), 4096);
         assert!(lines.next().unwrap_err().to_string().contains("longer than"));
     }
 
@@ -186,14 +208,16 @@ mod tests {
         #[test]
         fn lines_are_found_in_any_buffer(
             parts in prop::collection::vec("[a-c,]{0,9}", 0..12),
-            buffer in 1usize..24,
+            room in 1usize..24,
             returns: bool,
+            torn in "[a-c,]{0,9}",
         ) {
             let end = if returns { "\r\n" } else { "\n" };
             let text: String = parts.iter().map(|part| format!("{part}{end}")).collect();
-            let full = parts.iter().enumerate().filter(|(_, part)| !part.is_empty());
+            let text = text + &torn;
+            let full = parts.iter().chain([&torn]).enumerate().filter(|(_, part)| !part.is_empty());
             let expected: Vec<_> = full.map(|(at, part)| (at as u64 + 1, part.clone())).collect();
-            prop_assert_eq!(lines(&text, buffer), expected);
+            prop_assert_eq!(lines(&text, room), expected);
         }
 
         #[test]

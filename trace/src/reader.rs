@@ -1,13 +1,14 @@
 //! Streams one table back.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom, Take};
-use std::marker::PhantomData;
+use std::io::{self, Read, Seek, SeekFrom, Take};
 use std::path::{Path, PathBuf};
 
 use crate::error::ReadError;
 use crate::line::{Fields, Lines};
 use crate::row::{Decoder, FieldError, Names, Row};
+use crate::seal::{ChangedTable, Summed, TableSeal};
+use crate::text::Text;
 
 /// Read from the file at a time.
 const BUFFER: usize = 1 << 18;
@@ -27,11 +28,14 @@ pub struct TornLine {
 #[derive(Debug)]
 pub struct TableReader<R> {
     path: PathBuf,
-    lines: Lines<BufReader<Take<File>>>,
+    lines: Lines<Summed<Take<File>>>,
     names: Names,
     torn: Option<TornLine>,
+    /// What the recording wrote, where that is known: nothing, for a table it did not have.
+    seal: Option<Option<TableSeal>>,
     ended: bool,
-    row: PhantomData<fn() -> R>,
+    /// The last row, where the next is put.
+    row: Option<R>,
 }
 
 impl<R: Row> TableReader<R> {
@@ -40,6 +44,14 @@ impl<R: Row> TableReader<R> {
     /// # Errors
     /// If the file cannot be opened, or its header is not the schema's.
     pub fn open(path: &Path) -> Result<Self, ReadError> {
+        TableReader::open_sealed(path, None)
+    }
+
+    /// Opens a table whose bundle says what it was when it was written.
+    pub(crate) fn open_sealed(
+        path: &Path,
+        seal: Option<Option<TableSeal>>,
+    ) -> Result<Self, ReadError> {
         let open = |source| ReadError::Open { path: path.to_owned(), source };
         let mut file = File::open(path).map_err(open)?;
         let total = file.metadata().map_err(open)?.len();
@@ -49,11 +61,12 @@ impl<R: Row> TableReader<R> {
         file.seek(SeekFrom::Start(0)).map_err(open)?;
         let mut reader = TableReader {
             path: path.to_owned(),
-            lines: Lines::new(BufReader::with_capacity(BUFFER, file.take(whole))),
+            lines: Lines::new(Summed::new(file.take(whole)), BUFFER),
             names: Names::default(),
             torn,
+            seal,
             ended: false,
-            row: PhantomData,
+            row: None,
         };
         reader.check_header()?;
         Ok(reader)
@@ -64,9 +77,19 @@ impl<R: Row> TableReader<R> {
         self.torn.as_ref()
     }
 
+    /// Whether the table is not as it was written, as far as its bundle says what that was. It is
+    /// known when all rows have been read.
+    pub fn changed(&self) -> Option<ChangedTable> {
+        let how = match self.seal? {
+            None => "the recording had no such table".to_owned(),
+            Some(seal) => seal.differs(self.lines.source().seal())?,
+        };
+        Some(ChangedTable { path: self.path.clone(), how })
+    }
+
     fn check_header(&mut self) -> Result<(), ReadError> {
         let path = &self.path;
-        let line = next_line(&mut self.lines, path)?.unwrap_or_default();
+        let line = next_line(&mut self.lines, path)?.unwrap_or(Text::of(b""));
         let fields: Vec<_> =
             Fields::of(line).map(|field| String::from_utf8_lossy(&field).into_owned()).collect();
         if fields.iter().eq(R::COLUMNS.iter()) {
@@ -79,16 +102,28 @@ impl<R: Row> TableReader<R> {
         })
     }
 
-    fn read_row(&mut self) -> Result<Option<R>, ReadError> {
+    /// The next row, which lies where the one before lay; none after the last, and after an error.
+    ///
+    /// # Errors
+    /// If reading fails, or a line is not a row of this table.
+    #[inline]
+    pub fn read(&mut self) -> Result<Option<&R>, ReadError> {
+        if self.ended {
+            return Ok(None);
+        }
+        self.ended = true;
         let Some(line) = next_line(&mut self.lines, &self.path)? else { return Ok(None) };
         let mut fields = Decoder::new(line, &mut self.names);
-        match R::decode(&mut fields) {
-            Ok(row) if fields.is_empty() => Ok(Some(row)),
-            decoded => {
-                let line = line.to_vec();
-                Err(self.wrong(&line, decoded.err()))
-            }
+        let decoded = match &mut self.row {
+            Some(row) => row.replace(&mut fields),
+            first => R::decode(&mut fields).map(|row| *first = Some(row)),
+        };
+        if decoded.is_err() || !fields.is_empty() {
+            let line = line.bytes().to_vec();
+            return Err(self.wrong(&line, decoded.err()));
         }
+        self.ended = false;
+        Ok(self.row.as_ref())
     }
 
     /// What is wrong with a line: how many fields it has, or one that does not hold what it
@@ -96,8 +131,9 @@ impl<R: Row> TableReader<R> {
     #[cold]
     fn wrong(&self, line: &[u8], wrong: Option<FieldError>) -> ReadError {
         let (path, number) = (self.path.clone(), self.lines.number());
-        let (found, expected) = (Fields::of(line).count(), R::COLUMNS.len());
-        let field = wrong.and_then(|wrong| Some((wrong, Fields::of(line).nth(wrong.index)?)));
+        let fields = Fields::of(Text::of(line));
+        let (found, expected) = (fields.clone().count(), R::COLUMNS.len());
+        let field = wrong.and_then(|wrong| Some((wrong, fields.clone().nth(wrong.index)?)));
         match field {
             Some((wrong, field)) if found == expected => ReadError::Field {
                 path,
@@ -113,10 +149,11 @@ impl<R: Row> TableReader<R> {
 }
 
 /// The next line that holds anything.
+#[inline]
 fn next_line<'a>(
-    lines: &'a mut Lines<BufReader<Take<File>>>,
+    lines: &'a mut Lines<Summed<Take<File>>>,
     path: &Path,
-) -> Result<Option<&'a [u8]>, ReadError> {
+) -> Result<Option<Text<'a>>, ReadError> {
     let line = lines.number() + 1;
     lines.next().map_err(|source| ReadError::Io { path: path.to_owned(), line, source })
 }
@@ -125,12 +162,7 @@ impl<R: Row> Iterator for TableReader<R> {
     type Item = Result<R, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.ended {
-            return None;
-        }
-        let row = self.read_row().transpose();
-        self.ended = !matches!(row, Some(Ok(_)));
-        row
+        self.read().map(Option::<&R>::cloned).transpose()
     }
 }
 

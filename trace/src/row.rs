@@ -8,6 +8,7 @@ use csv_core::WriteResult;
 use crate::line::Fields;
 use crate::name::Name;
 use crate::number;
+use crate::text::Text;
 
 /// A typed row of one file of the bundle.
 pub trait Row: Clone + PartialEq + Debug + Send + 'static {
@@ -24,6 +25,13 @@ pub trait Row: Clone + PartialEq + Debug + Send + 'static {
     /// # Errors
     /// The first field that does not hold what its column holds.
     fn decode(fields: &mut Decoder<'_>) -> Result<Self, FieldError>;
+
+    /// Puts the fields of another line in the place of the row's own. After an error the row is part
+    /// one and part the other.
+    ///
+    /// # Errors
+    /// As [`Row::decode`].
+    fn replace(&mut self, fields: &mut Decoder<'_>) -> Result<(), FieldError>;
 }
 
 /// A value that stands in one CSV field.
@@ -33,7 +41,7 @@ pub trait Field: Sized {
     /// Writes the field.
     fn encode(&self, line: &mut Encoder<'_>);
     /// Reads the field.
-    fn decode(text: &[u8], names: &mut Names) -> Option<Self>;
+    fn decode(text: Text<'_>, names: &mut Names) -> Option<Self>;
 }
 
 /// A field that does not hold what its column holds.
@@ -106,7 +114,7 @@ pub struct Decoder<'a> {
 }
 
 impl<'a> Decoder<'a> {
-    pub(crate) fn new(line: &'a [u8], names: &'a mut Names) -> Self {
+    pub(crate) fn new(line: Text<'a>, names: &'a mut Names) -> Self {
         Decoder { fields: Fields::of(line), names, index: 0 }
     }
 
@@ -118,8 +126,16 @@ impl<'a> Decoder<'a> {
     pub fn field<F: Field>(&mut self) -> Result<F, FieldError> {
         let index = self.index;
         self.index += 1;
-        let decoded = self.fields.next().and_then(|text| F::decode(&text, self.names));
+        let decoded = match self.fields.is_quoted() {
+            true => self.quoted_field(),
+            false => self.fields.plain().and_then(|text| F::decode(text, self.names)),
+        };
         decoded.ok_or(FieldError { index, expected: F::EXPECTED })
+    }
+
+    #[cold]
+    fn quoted_field<F: Field>(&mut self) -> Option<F> {
+        F::decode(Text::of(&self.fields.quoted()?), self.names)
     }
 
     /// Whether all fields were taken.
@@ -145,12 +161,30 @@ impl Names {
     /// As many are compared before a hash is worth it.
     const RECENT: usize = 16;
 
+    /// The name of these bytes: most often the one that followed the last name before.
+    #[inline]
     fn get(&mut self, bytes: &[u8]) -> Option<Name> {
+        let expected = self.recent.get(self.next).filter(|name| name.as_bytes() == bytes).cloned();
+        match expected {
+            Some(name) => {
+                self.turn(self.next);
+                Some(name)
+            }
+            None => self.find(bytes),
+        }
+    }
+
+    /// After the name at `place` the next is expected.
+    fn turn(&mut self, place: usize) {
+        self.next = if place + 1 < self.recent.len() { place + 1 } else { 0 };
+    }
+
+    fn find(&mut self, bytes: &[u8]) -> Option<Name> {
         let (before, after) = self.recent.split_at(self.next);
         let mut round = (self.next..).zip(after).chain((0..).zip(before));
         if let Some((place, name)) = round.find(|(_, name)| name.as_bytes() == bytes) {
             let name = name.clone();
-            self.next = if place + 1 < self.recent.len() { place + 1 } else { 0 };
+            self.turn(place);
             return Some(name);
         }
         let name = self.of_all(std::str::from_utf8(bytes).ok()?);
@@ -184,8 +218,8 @@ macro_rules! integer_field {
                 line.plain(itoa::Buffer::new().format(*self));
             }
             #[inline]
-            fn decode(bytes: &[u8], _: &mut Names) -> Option<Self> {
-                number::whole(bytes)?.try_into().ok()
+            fn decode(text: Text<'_>, _: &mut Names) -> Option<Self> {
+                number::whole(text)?.try_into().ok()
             }
         }
     )*};
@@ -202,8 +236,8 @@ impl Field for f64 {
         }
     }
     #[inline]
-    fn decode(bytes: &[u8], _: &mut Names) -> Option<Self> {
-        number::decimal(bytes).filter(|value| value.is_finite())
+    fn decode(text: Text<'_>, _: &mut Names) -> Option<Self> {
+        number::decimal(text).filter(|value| value.is_finite())
     }
 }
 
@@ -212,8 +246,8 @@ impl Field for bool {
     fn encode(&self, line: &mut Encoder<'_>) {
         line.plain(if *self { "true" } else { "false" });
     }
-    fn decode(bytes: &[u8], _: &mut Names) -> Option<Self> {
-        match bytes {
+    fn decode(text: Text<'_>, _: &mut Names) -> Option<Self> {
+        match text.bytes() {
             b"true" => Some(true),
             b"false" => Some(false),
             _ => None,
@@ -226,8 +260,9 @@ impl Field for Name {
     fn encode(&self, line: &mut Encoder<'_>) {
         line.quoted(self);
     }
-    fn decode(bytes: &[u8], names: &mut Names) -> Option<Self> {
-        names.get(bytes)
+    #[inline]
+    fn decode(text: Text<'_>, names: &mut Names) -> Option<Self> {
+        names.get(text.bytes())
     }
 }
 
@@ -239,8 +274,9 @@ impl<F: Field> Field for Option<F> {
             value.encode(line);
         }
     }
-    fn decode(bytes: &[u8], names: &mut Names) -> Option<Self> {
-        if bytes.is_empty() { Some(None) } else { F::decode(bytes, names).map(Some) }
+    #[inline]
+    fn decode(text: Text<'_>, names: &mut Names) -> Option<Self> {
+        if text.bytes().is_empty() { Some(None) } else { F::decode(text, names).map(Some) }
     }
 }
 
@@ -261,6 +297,14 @@ macro_rules! row {
                 fields: &mut $crate::row::Decoder<'_>,
             ) -> Result<Self, $crate::row::FieldError> {
                 Ok($row { $($field: fields.field()?,)* })
+            }
+            #[inline]
+            fn replace(
+                &mut self,
+                fields: &mut $crate::row::Decoder<'_>,
+            ) -> Result<(), $crate::row::FieldError> {
+                $(self.$field = fields.field()?;)*
+                Ok(())
             }
         }
     };
@@ -295,8 +339,11 @@ macro_rules! words {
             fn encode(&self, line: &mut $crate::row::Encoder<'_>) {
                 line.plain(self.as_str());
             }
-            fn decode(bytes: &[u8], _: &mut $crate::row::Names) -> Option<Self> {
-                $type::ALL.iter().copied().find(|value| value.as_str().as_bytes() == bytes)
+            fn decode(
+                text: $crate::text::Text<'_>,
+                _: &mut $crate::row::Names,
+            ) -> Option<Self> {
+                $type::ALL.iter().copied().find(|word| word.as_str().as_bytes() == text.bytes())
             }
         }
     };

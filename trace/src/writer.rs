@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::error::WriteError;
 use crate::ownership::create_file_for_invoker;
 use crate::row::{Encoder, Row};
+use crate::seal::TableSeal;
 
 /// Lines are handed to the kernel when this many bytes wait, or when a second has passed.
 const BUFFER_BYTES: usize = 1 << 16;
@@ -23,6 +24,8 @@ pub(crate) struct Table {
     pending_rows: u64,
     /// The file holds whole lines up to here.
     whole_bytes: u64,
+    /// Of those bytes.
+    sum: crc32fast::Hasher,
     rows_on_disk: u64,
     /// The first failure. A table that failed takes no further rows.
     failure: Option<String>,
@@ -41,6 +44,7 @@ impl Table {
             pending,
             pending_rows: 0,
             whole_bytes: 0,
+            sum: crc32fast::Hasher::new(),
             rows_on_disk: 0,
             failure: None,
         };
@@ -59,11 +63,17 @@ impl Table {
                 return Err(self.refusal(reason));
             }
             self.whole_bytes += self.pending.len() as u64;
+            self.sum.update(&self.pending);
             self.rows_on_disk += self.pending_rows;
             self.pending.clear();
             self.pending_rows = 0;
         }
         Ok(())
+    }
+
+    /// What is in the file.
+    pub(crate) fn seal(&self) -> TableSeal {
+        TableSeal { bytes: self.whole_bytes, crc32: self.sum.clone().finalize() }
     }
 
     fn cut_back(&mut self) -> io::Result<()> {

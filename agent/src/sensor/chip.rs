@@ -63,6 +63,15 @@ impl Chip {
         matches!(self.name.as_str(), "ina219" | "ina220" | "ina226" | "ina230" | "ina231")
     }
 
+    /// Steps in a volt of a bus voltage register that steps by 1.25 mV, which hwmon shows in whole
+    /// millivolts: halves round up, which would make every voltage too high by a tenth of a step on
+    /// average. [TI SBOS547, SBOS644; DIV_ROUND_CLOSEST in drivers/hwmon/ina2xx.c]
+    pub(crate) fn bus_steps_per_volt(&self) -> Option<f64> {
+        let coarser = self.interface == Interface::Hwmon
+            && matches!(self.name.as_str(), "ina226" | "ina230" | "ina231");
+        coarser.then_some(800.0)
+    }
+
     /// The channel of this quantity and number.
     pub(crate) fn channel(&self, quantity: Quantity, index: u32) -> Option<&Channel> {
         self.channels.iter().find(|channel| channel.quantity == quantity && channel.index == index)

@@ -42,6 +42,9 @@ pub(crate) enum Source {
         volts: Attribute,
         /// The current.
         amps: Attribute,
+        /// Where the driver shows a voltage in fewer digits than its register has: the register's
+        /// steps in a volt.
+        steps_per_volt: Option<f64>,
     },
     /// A chip that reports power alone; its voltage and current are unknown and written as 0.
     Power(Attribute),
@@ -57,7 +60,9 @@ impl Source {
         let power = chip.channel(Quantity::Power, index);
         match (volts, amps, power) {
             (Some(volts), Some(amps), power) if chip.is_ina2xx() || power.is_none() => {
-                let pair = || Ok(Source::Pair { volts: open(volts)?, amps: open(amps)? });
+                let steps_per_volt = chip.bus_steps_per_volt();
+                let pair =
+                    || Ok(Source::Pair { volts: open(volts)?, amps: open(amps)?, steps_per_volt });
                 Some(pair())
             }
             (_, _, Some(power)) => Some(open(power).map(Source::Power)),
@@ -68,7 +73,7 @@ impl Source {
     /// See [`Attribute::map`].
     pub(crate) fn map(&mut self) {
         match self {
-            Source::Pair { volts, amps } => [volts, amps].into_iter().for_each(Attribute::map),
+            Source::Pair { volts, amps, .. } => [volts, amps].into_iter().for_each(Attribute::map),
             Source::Power(power) => power.map(),
         }
     }
@@ -85,7 +90,9 @@ impl Source {
     ) -> Result<RailReading, ReadFault> {
         let begin_ns = clock.now_ns();
         let (volts, amps, watts) = match self {
-            Source::Pair { volts, amps } => {
+            Source::Pair { volts, amps, steps_per_volt } => {
+                // As the register has it: the nearest of its steps is the one that was rounded.
+                let volts = Exact { shown: volts, steps_per_volt: *steps_per_volt };
                 let mut pair = [volts.read()?, amps.read()?];
                 let is_old = |it: usize| last.is_some_and(|last| last[it] == pair[it]);
                 match (is_old(0), is_old(1)) {
@@ -107,7 +114,7 @@ impl Source {
     /// Whether a file behind it was removed.
     pub(crate) fn is_unlinked(&self) -> bool {
         match self {
-            Source::Pair { volts, amps } => volts.is_unlinked() || amps.is_unlinked(),
+            Source::Pair { volts, amps, .. } => volts.is_unlinked() || amps.is_unlinked(),
             Source::Power(power) => power.is_unlinked(),
         }
     }
@@ -118,5 +125,18 @@ impl Source {
             Source::Pair { volts, .. } => volts.path(),
             Source::Power(power) => power.path(),
         }
+    }
+}
+
+/// A voltage whose rounding by the driver is undone.
+struct Exact<'a> {
+    shown: &'a Attribute,
+    steps_per_volt: Option<f64>,
+}
+
+impl Exact<'_> {
+    fn read(&self) -> Result<f64, ReadFault> {
+        let shown = self.shown.read()?;
+        Ok(self.steps_per_volt.map_or(shown, |steps| (shown * steps).round() / steps))
     }
 }

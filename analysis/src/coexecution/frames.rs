@@ -75,7 +75,7 @@ impl Frames {
                 start: row.start_ns,
                 end: row.end_ns,
                 delivered: row.delivered_ns,
-                component: row.component,
+                component: row.component.clone(),
             });
             Ok(())
         })?;

@@ -87,12 +87,14 @@ impl Times {
         self.runs.iter().find(|times| times.is_of(run))
     }
 
-    pub(super) fn add(&mut self, span: SpanRow) {
+    pub(super) fn add(&mut self, span: &SpanRow) {
         match (span.kind, span.parent) {
-            (SpanKind::Layer, Some(image)) => self.waiting.entry(image).or_default().push(span),
+            (SpanKind::Layer, Some(image)) => {
+                self.waiting.entry(image).or_default().push(span.clone())
+            }
             (SpanKind::Image, _) => {
                 if let Some(layers) = self.waiting.remove(&span.id) {
-                    self.image(&span, layers);
+                    self.image(span, layers);
                 }
             }
             _ => {}
@@ -217,9 +219,9 @@ pub(super) mod tests {
             for (layer, name) in [(0, "conv"), (1, "relu"), (2, "conv")] {
                 let begun = start + 1000 * layer;
                 let times_of = (begun, begun + 500 + 100 * image);
-                times.add(span(id + 1 + layer, id, SpanKind::Layer, name, times_of));
+                times.add(&span(id + 1 + layer, id, SpanKind::Layer, name, times_of));
             }
-            times.add(span(id, 1, SpanKind::Image, "net", (start, start + 4000)));
+            times.add(&span(id, 1, SpanKind::Image, "net", (start, start + 4000)));
         }
         times
     }

@@ -109,13 +109,19 @@ impl Watch {
 
     /// A reading of a source: watts of a rail, or bytes a second. Those of a source come in order
     /// of time.
-    pub(crate) fn reading(&mut self, source: usize, t: u64, value: f64, sight: Sight) {
+    pub(crate) fn reading(
+        &mut self,
+        source: usize,
+        t: u64,
+        value: f64,
+        sight: impl FnOnce() -> Sight,
+    ) {
         let Some(next) = self.next.get_mut(source) else { return };
         while self.runs.get(*next).is_some_and(|run| run.end < t) {
             *next += 1;
         }
         let Some(run) = self.runs.get_mut(*next) else { return };
-        run.reading(source, t, value, sight, &mut self.weights, &mut self.touched);
+        run.reading(source, t, value, sight(), &mut self.weights, &mut self.touched);
     }
 
     /// What was seen of a run, or why nothing was looked for.

@@ -1,5 +1,7 @@
 //! Active energy of one run on one rail, or why it is not known.
 
+use wattline_trace::RailRecord;
+
 use super::idle::Idle;
 use super::rail::{FEWEST_IDLE, Rail, Region};
 use super::variance::{Shares, Variance, quantisation_bias};
@@ -8,9 +10,6 @@ use crate::refusal::Refusal;
 use crate::spans::seconds;
 use crate::timeline::Block;
 
-/// What noise does not average out of a voltage: drivers round halves up, and an INA's register holds
-/// quarters of what ina2xx shows. The same of a current falls out with idle power.
-const ROUNDING: f64 = 1.0 / 8.0;
 /// Fewest readings in a run.
 const FEWEST_READINGS: u64 = 10;
 /// Shortest run, in conversion windows.
@@ -86,7 +85,7 @@ pub(crate) fn measure(
     let idle_joules = idle.watts * region.seconds;
     let active_joules = region.joules - idle_joules;
     let run_seconds = seconds(block.start, block.end);
-    let noise = run_noise(region, &idle);
+    let noise = run_noise(&rail.record, region, &idle);
     let variance = Variance {
         noise: idle.correlation * noise * region.tile_squares,
         idle: region.seconds.powi(2) * idle.mean_variance,
@@ -157,15 +156,24 @@ fn check_readings(rail: &Rail, region: &Region, block: &Block) -> Result<(), Ref
     Ok(())
 }
 
-/// `σ_run²`: successive differences, between idle noise and noise in proportion to power.
-fn run_noise(region: &Region, idle: &Idle) -> f64 {
+/// `σ_run²`: what the noise of volts and of amps gives under load, or where those are not known noise
+/// in proportion to power; at least idle noise, and no more than the readings of the run differ.
+fn run_noise(record: &RailRecord, region: &Region, idle: &Idle) -> f64 {
     if region.inner_steps == 0 {
         return idle.noise;
     }
     let seen = region.inner_step_squares / (2.0 * region.inner_steps as f64);
-    let ratio = if idle.watts == 0.0 { f64::INFINITY } else { region.inside.mean / idle.watts };
-    let proportional = idle.noise * (ratio * ratio).max(1.0);
-    if proportional.is_nan() { idle.noise } else { seen.min(proportional).max(idle.noise) }
+    let of_load = if idle.volts_noise == 0.0 && idle.amps_noise == 0.0 {
+        let ratio = if idle.watts == 0.0 { f64::INFINITY } else { region.inside.mean / idle.watts };
+        idle.noise * (ratio * ratio).max(1.0)
+    } else {
+        // Idle readings that are all alike hide what rounding does to those of a load that varies.
+        let noise = |seen: f64, step: f64| seen.max(step * step / 12.0);
+        let by_amps = region.inside_volts.mean.powi(2) * noise(idle.amps_noise, record.amps_step);
+        let by_volts = region.inside_amps.mean.powi(2) * noise(idle.volts_noise, record.volts_step);
+        by_amps + by_volts
+    };
+    if of_load.is_nan() { idle.noise } else { seen.min(of_load).max(idle.noise) }
 }
 
 /// The lag's term; what only noise would give is taken out.
@@ -203,8 +211,7 @@ pub(crate) struct Quantisation {
 pub(crate) fn quantisation_watts(rail: &Rail, region: &Region, idle: &Idle) -> Quantisation {
     let record = &rail.record;
     let by_amps = quantisation_bias(record.amps_step, idle.amps_noise);
-    let by_volts = quantisation_bias(record.volts_step, idle.volts_noise)
-        + (ROUNDING * record.volts_step).powi(2);
+    let by_volts = quantisation_bias(record.volts_step, idle.volts_noise);
     let watts = |volts: f64, amps: f64| volts * volts * by_amps + amps * amps * by_volts;
     let at_idle = watts(idle.volts, idle.amps);
     let in_run = watts(region.inside_volts.mean, region.inside_amps.mean);
@@ -213,6 +220,8 @@ pub(crate) fn quantisation_watts(rail: &Rail, region: &Region, idle: &Idle) -> Q
 
 #[cfg(test)]
 mod tests {
+    use wattline_trace::Provenance;
+
     use super::*;
 
     fn idle(watts: f64, noise: f64) -> Idle {
@@ -229,15 +238,43 @@ mod tests {
         }
     }
 
+    fn record() -> RailRecord {
+        RailRecord {
+            name: "R".into(),
+            sensor: "ina231".into(),
+            path: String::new(),
+            window_ns: 1,
+            volts_step: 0.0,
+            amps_step: 0.0,
+            inside: None,
+            provenance: Provenance::Measured,
+        }
+    }
+
     #[test]
-    fn noise_under_load_lies_between_idle_noise_and_proportional_noise() {
+    fn noise_of_power_alone_lies_between_idle_noise_and_proportional_noise() {
         let mut region = Region { inner_steps: 1, inner_step_squares: 0.0, ..Region::default() };
         region.inside.add(2.0);
-        assert_eq!(run_noise(&region, &idle(1.0, 0.01)), 0.01);
+        let noise = |region: &Region, idle| run_noise(&record(), region, &idle);
+        assert_eq!(noise(&region, idle(1.0, 0.01)), 0.01);
         region.inner_step_squares = 0.06;
-        assert!((run_noise(&region, &idle(1.0, 0.01)) - 0.03).abs() < 1e-12);
+        assert!((noise(&region, idle(1.0, 0.01)) - 0.03).abs() < 1e-12);
         region.inner_step_squares = 10.0;
-        assert!((run_noise(&region, &idle(1.0, 0.01)) - 0.04).abs() < 1e-12);
-        assert_eq!(run_noise(&region, &idle(0.0, 0.0)), 0.0);
+        assert!((noise(&region, idle(1.0, 0.01)) - 0.04).abs() < 1e-12);
+        assert_eq!(noise(&region, idle(0.0, 0.0)), 0.0);
+    }
+
+    #[test]
+    fn noise_of_volts_and_amps_is_carried_over_to_the_load() {
+        let mut region = Region { inner_steps: 1, inner_step_squares: 10.0, ..Region::default() };
+        region.inside_volts.add(5.0);
+        region.inside_amps.add(2.0);
+        let idle = Idle { volts_noise: 1e-4, amps_noise: 1e-6, ..idle(0.5, 25e-6) };
+        let found = run_noise(&record(), &region, &idle);
+        assert!((found - (25.0 * 1e-6 + 4.0 * 1e-4)).abs() < 1e-12, "{found}");
+        // Rounding to a tenth of an ampere is more than the noise that idle readings show.
+        let coarse = RailRecord { amps_step: 0.1, ..record() };
+        let found = run_noise(&coarse, &region, &idle);
+        assert!((found - (25.0 * 0.01 / 12.0 + 4.0 * 1e-4)).abs() < 1e-12, "{found}");
     }
 }

@@ -4,7 +4,7 @@ use wattline_trace::RailRecord;
 use wattline_trace::rows::PowerRow;
 
 use super::idle::{Idle, IdleReadings};
-use super::lag::{LagSums, lag_phase};
+use super::lag::{Drift, LagSums, Turns};
 use super::moments::Moments;
 use super::tiles::{Piece, tile};
 use crate::layers::Sight;
@@ -67,7 +67,12 @@ pub(crate) struct Rail {
     pub(crate) total_joules: f64,
     /// Joules by which readings of power differ from volts · amps, beyond the chip's steps.
     pub(crate) contradicting_joules: f64,
+    /// Readings that followed the one before sooner than the sensor converts.
+    pub(crate) too_soon: u64,
+    /// No reading follows another sooner, where polls are frequent enough to tell.
+    soonest_ns: u64,
     poll_ns: u64,
+    drift: Drift,
     bounds: Vec<u64>,
     region: usize,
     /// Regions that the last reading's tile touched.
@@ -106,7 +111,12 @@ impl Rail {
             longest_window: 0,
             total_joules: 0.0,
             contradicting_joules: 0.0,
+            too_soon: 0,
+            // One that is seen late by a poll, or by one that was late itself, is seen half a window
+            // before the next all the same.
+            soonest_ns: if poll_ns <= window / 4 { window / 2 } else { 0 },
             poll_ns,
+            drift: Drift::new(window, poll_ns),
             region: 0,
             touched: (0, 0),
             idle_stretches: timeline.idle(margin, window.saturating_add(poll_ns)),
@@ -134,6 +144,7 @@ impl Rail {
         self.add_idle(row);
         if let Some((t, _)) = before.filter(|(t, _)| !has_hole(*t, row)) {
             self.cadence.add(seconds(t, row.t_ns));
+            self.too_soon += u64::from(row.t_ns - t < self.soonest_ns);
         }
         self.longest_window = self.longest_window.max(row.window_ns);
         self.first.get_or_insert((row.t_ns, row.window_ns));
@@ -161,9 +172,10 @@ impl Rail {
 
     fn count(&mut self, row: &PowerRow, before: Option<(u64, f64)>, touched: (usize, usize)) {
         let reach = row.window_ns.saturating_add(self.poll_ns);
-        let phase = lag_phase(row, self.first.map_or(row.t_ns, |(first, _)| first), self.poll_ns);
+        let first = self.first.map_or(row.t_ns, |(first, _)| first);
+        let turns = self.drift.turns(row, first);
         for region in &mut self.regions[touched.0..=touched.1] {
-            region.count(row, before, reach, phase);
+            region.count(row, before, reach, (turns, &self.drift));
         }
         let Some((_, watts_before)) = before else { return };
         // The neighbours of a tile that straddles an edge tell how high the step there is.
@@ -252,7 +264,13 @@ impl Region {
         }
     }
 
-    fn count(&mut self, row: &PowerRow, before: Option<(u64, f64)>, reach: u64, phase: f64) {
+    fn count(
+        &mut self,
+        row: &PowerRow,
+        before: Option<(u64, f64)>,
+        reach: u64,
+        (turns, drift): (Turns, &Drift),
+    ) {
         self.touch(row.watts);
         self.watts.add(row.watts);
         let during = |t: u64| self.work.is_some_and(|(start, end)| start < t && t <= end);
@@ -262,8 +280,10 @@ impl Region {
             self.inside_amps.add(row.amps);
         }
         let Some((t_before, watts_before)) = before else { return };
+        // Between runs nobody asks.
+        let Some(_) = self.work else { return };
         let step = row.watts - watts_before;
-        self.lag.add(step, phase);
+        self.lag.add(step, turns, drift);
         if during(row.t_ns) && during(t_before.saturating_sub(reach)) {
             self.inner_step_squares += step * step;
             self.inner_steps += 1;
@@ -283,6 +303,10 @@ impl Region {
 /// way.
 fn contradiction_watts(record: &RailRecord, row: &PowerRow) -> f64 {
     const POWER_STEP: f64 = 25.0;
+    // A chip that tells power alone: the recorder writes its volts and amps as 0.
+    if row.volts == 0.0 && row.amps == 0.0 {
+        return 0.0;
+    }
     let by_both = row.volts * row.amps;
     let steps =
         record.volts_step * row.amps.abs() + record.amps_step * (row.volts.abs() + POWER_STEP);

@@ -51,8 +51,8 @@ pub(crate) fn read_rails(
                 now: reading.t_ns,
             });
         }
-        rail.add(&reading);
-        watch.reading(place, reading.t_ns, reading.watts, rail.sight(&reading));
+        rail.add(reading);
+        watch.reading(place, reading.t_ns, reading.watts, || rail.sight(reading));
         Ok(())
     })?;
     Ok(rails)

@@ -5,7 +5,7 @@
 pub(crate) struct Piece {
     pub(crate) from: u64,
     pub(crate) to: u64,
-    /// Power at the start; linear in between.
+    /// Power at the start; linear in between where no reading covers it, else that at the end.
     pub(crate) watts_from: f64,
     /// Power at the end.
     pub(crate) watts_to: f64,
@@ -16,10 +16,14 @@ pub(crate) struct Piece {
 impl Piece {
     /// Joules of the part from `from` to `to`, which lies within the piece.
     pub(crate) fn joules(&self, from: u64, to: u64) -> f64 {
+        let seconds = (to - from) as f64 * 1e-9;
+        if self.covered {
+            return self.watts_to * seconds;
+        }
         let length = (self.to - self.from) as f64;
         let middle = ((from - self.from) as f64 + (to - self.from) as f64) / (2.0 * length);
         let mean = self.watts_from + (self.watts_to - self.watts_from) * middle;
-        mean * ((to - from) as f64 * 1e-9)
+        mean * seconds
     }
 }
 

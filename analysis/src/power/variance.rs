@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | noise | `τ σ_run² Σ Δ_k²` | each reading errs by `σ_run`; its tile by `σ_run Δ_k` |
 //! | idle | `T² Var(P_i)` | the idle mean is subtracted `T` times |
-//! | lag | `(p²/12) Σ_jk d_j d_k ρ_jk` | `Σ P_k (Δ_k − w) = Σ d_k l_k`, by parts, with `d_k = P_k − P_{k+1}` and lags `l_k` uniform in `[0, p]` that follow one another: see `lag` |
+//! | lag | `(p²/12) Σ_jk d_j d_k ρ_jk` | `Σ P_k (Δ_k − w) = Σ d_k l_k`, by parts, with `d_k = P_k − P_{k+1}` and lags `l_k` uniform in `[0, p]` of which near ones follow one another: see `lag` |
 //! | holes | `s² Σ h²` | a hole of `h` seconds holds any power the readings around it held (spread `s`) |
 //! | edges | `D² (w²/48 + p²/3)` each | an unflanked edge: proportional splitting errs by up to `D w/4` (uniform), the unknown lag shifts it by up to `p`; `D` is the largest step of power |
 //! | quantisation | `T² b_i + R² b_r` | see below |
@@ -15,18 +15,21 @@
 //! | clock | `E² (500 ppm)²/3` | the kernel slews `CLOCK_MONOTONIC` by up to 500 ppm (adjtimex); a virtual clock is exact |
 //! | tolerance | `E² τ²/3` | see below |
 //!
-//! **Noise under load** is not seen directly: readings of a run differ because the load does.
-//! `σ_run²` is the mean square of successive differences inside the run, halved (which contains
-//! noise and load), but at least the idle `σ²` and at most what noise in proportion to power would
-//! give, `σ² (P_run/P_i)²`.
+//! **Noise under load** is not seen directly: readings of a run differ because the load does. It is
+//! that of the converter's two inputs, which idle readings show and a load leaves as it is:
+//! `σ_run² = V² σ_I² + I² σ_V²`, each with no less than rounding gives (`q²/12`). Where they are not
+//! known, of a chip that tells power alone or from few idle readings, it is taken as in proportion to
+//! power, `σ² (P_run/P_i)²`. It is at least the idle `σ²`, and at most half the mean square of
+//! successive differences inside the run, which contains noise and load.
 //!
 //! **Quantisation** of noisy readings averages out and is already in `σ²`. Without noise it is a
 //! bias that every reading shares: uniform within a step `q`, `q²/12`. Gaussian noise `s` (the
 //! variance beyond quantisation's own) dithers that bias down by `a = exp(−2π² s²/q²)`. Volts and
 //! amps are what is quantised, each with a noise of its own, which idle readings show and a load
 //! leaves as it is: watts = volts · amps have `b = V² a_I² q_I²/12 + I² a_V² q_V²/12`, at idle
-//! (`b_i`) and in the run of `R` seconds (`b_r`). Of the voltage an eighth of a step is added to the
-//! bias, which rounding halves up leaves however noisy readings are.
+//! (`b_i`) and in the run of `R` seconds (`b_r`). That drivers round halves up is undone for voltages
+//! when they are recorded; of currents, where it leaves an eighth of a step however noisy readings
+//! are, it falls out with idle power.
 //!
 //! **Tolerance** is not in the readings: the sensor's gain, its shunt included, lies off by at most
 //! `τ`, evenly, always the same way. It is a parameter (`--sensor-tolerance`, or what the board's
