@@ -49,8 +49,9 @@ fn a_component_runs_at_its_frequency_and_the_next_at_its_own() {
     let study = Table::read(&place.path("report/study.csv"));
     assert!(study.rows().all(|row| row.text("engaged") == "a7"), "what is slower is not compared");
     let layers = Table::read(&place.path("results/layers.csv"));
-    let at =
-        |row: &&crate::bundle::Row| row.text("bundle") == "held" && row.text("component") == "a15";
+    let at = |row: &crate::bundle::Row<'_>| {
+        row.text("bundle") == "held" && row.text("component") == "a15"
+    };
     assert!(layers.rows().filter(at).all(|row| row.number("frequency_mhz") == 1000.0));
 }
 

@@ -247,6 +247,7 @@ mod tests {
             volts_step: 0.0,
             amps_step: 0.0,
             inside: None,
+            tolerance: None,
             provenance: Provenance::Measured,
         }
     }

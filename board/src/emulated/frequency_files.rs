@@ -102,9 +102,7 @@ impl FrequencyFiles {
     /// beyond what there is is brought back to it, and one that crosses the other is put right again.
     pub(super) fn wish(&mut self) -> Option<u64> {
         let (max, min) = (self.max.wish(), self.min.wish());
-        if max.or(min).is_none() {
-            return None;
-        }
+        max.or(min)?;
         let (&lowest, &highest) = (self.available.first()?, self.available.last()?);
         let within = |wish: u64| wish.clamp(lowest, highest);
         let (wanted_max, wanted_min) =
