@@ -221,7 +221,7 @@ impl Inventory {
                         "run as root on a kernel with /dev/mem (CONFIG_DEVMEM, booted with \
                          iomem=relaxed where CONFIG_STRICT_DEVMEM is set), or load kmod-shim"
                     }
-                    RegisterSource::Directory(_) => {
+                    RegisterSource::Directory(_) | RegisterSource::GuestMemory { .. } => {
                         "start the emulated board before looking for its counters"
                     }
                 };

@@ -6,6 +6,7 @@
 use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use memmap2::{MmapOptions, MmapRaw};
 
@@ -163,6 +164,18 @@ impl RegisterWindow {
         let register = self.register(offset);
         // SAFETY: as in `read`; the window was mapped for writing.
         unsafe { register.write_volatile(value) }
+    }
+
+    /// Adds to a register that somebody else may write meanwhile, in one step: of a write by another
+    /// and this, neither is lost. Answers whether the register wrapped.
+    ///
+    /// # Panics
+    /// As [`RegisterWindow::read`].
+    pub fn add(&self, offset: usize, count: u32) -> bool {
+        // SAFETY: as in `read`; whoever writes it meanwhile is another process or machine, with
+        // aligned stores.
+        let register = unsafe { AtomicU32::from_ptr(self.register(offset)) };
+        register.fetch_add(count, Ordering::Relaxed).checked_add(count).is_none()
     }
 
     fn register(&self, offset: usize) -> *mut u32 {

@@ -1,5 +1,6 @@
 //! The counter blocks, played in files: a reader programs them and reads them by mapping the
-//! file, as it would `/dev/mem` on the board.
+//! file, as it would `/dev/mem` on the board; or in a virtual machine's memory, where the reader is
+//! the guest's kernel.
 //!
 //! The player has no interrupt and sees no write as it happens; at each step it looks at what is
 //! enabled and selected and adds what was counted since the last step. Counts start just below
@@ -82,10 +83,10 @@ impl CounterPlayer {
         };
         let window = |base: &u64| {
             let (path, offset) = registers.locate(*base);
-            if let Some(directory) = path.parent() {
+            if let RegisterSource::Directory(directory) = registers {
                 create_dir_all_for_invoker(directory)?;
+                create_file_for_invoker(&path)?.set_len(size as u64)?;
             }
-            create_file_for_invoker(&path)?.set_len(size as u64)?;
             RegisterWindow::open(&path, offset, size)
         };
         let windows = counter.bases.iter().map(window).collect::<io::Result<Vec<_>>>()?;
@@ -192,9 +193,7 @@ fn count_cci(
         }
         let selected = window.read(block + cci_counter::EVENT_SELECT);
         for (_, counts) in events.iter().filter(|(event, _)| *event == selected) {
-            let (count, wrapped) = window.read(block + cci_counter::COUNT).overflowing_add(*counts);
-            window.write(block + cci_counter::COUNT, count);
-            if wrapped {
+            if window.add(block + cci_counter::COUNT, *counts) {
                 window.write(block + cci_counter::OVERFLOW, 1);
             }
         }
@@ -216,9 +215,7 @@ fn count_ppmu(window: &RegisterWindow, events: [(u32, u32); 2]) {
     for index in (0..3).filter(|index| enabled >> index & 1 == 1) {
         let selected = window.read(ppmu::event_select(index));
         for (_, counts) in events.iter().filter(|(event, _)| *event == selected) {
-            let (count, wrapped) = window.read(ppmu::count(index)).overflowing_add(*counts);
-            window.write(ppmu::count(index), count);
-            if wrapped {
+            if window.add(ppmu::count(index), *counts) {
                 window.write(ppmu::FLAG, window.read(ppmu::FLAG) | 1 << index);
             }
         }
