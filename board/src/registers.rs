@@ -69,6 +69,23 @@ pub mod cci550 {
     pub const BYTES_PER_BEAT: u64 = 16;
 }
 
+/// What tells a CCI by its peripheral id: the part number in ids 0 and 1, ARM's code in 1 and 2.
+/// [ARM DDI 0470, DDI 0494, DDI 0505: the identification registers]
+pub mod cci_identity {
+    /// Peripheral id 0: the part number's low byte.
+    pub const PERIPHERAL_ID0: usize = 0xfe0;
+    /// Peripheral id 1: ARM's code in bits 7:4, the part number's high bits in 3:0.
+    pub const PERIPHERAL_ID1: usize = 0xfe4;
+    /// Peripheral id 2: the revision in bits 7:4, ARM's code in 3:0.
+    pub const PERIPHERAL_ID2: usize = 0xfe8;
+    /// Peripheral ids 0 and 1 of a CCI-400.
+    pub const CCI400: [u32; 2] = [0x20, 0xb4];
+    /// Peripheral ids 0 and 1 of a CCI-550.
+    pub const CCI550: [u32; 2] = [0x23, 0xb4];
+    /// Peripheral id 2 without the revision.
+    pub const ARM: u32 = 0xb;
+}
+
 /// Bits of the CCI's PMCR. [drivers/perf/arm-cci.c]
 pub mod pmcr {
     /// Counters count.

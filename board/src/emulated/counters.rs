@@ -16,7 +16,9 @@ use wattline_trace::{create_dir_all_for_invoker, create_file_for_invoker};
 
 use super::fluid::Fluid;
 use crate::description::{Counter, CounterKind, Description};
-use crate::registers::{self, RegisterWindow, cci_counter, cci400, cci550, pmcr, ppmu};
+use crate::registers::{
+    self, RegisterWindow, cci_counter, cci_identity, cci400, cci550, pmcr, ppmu,
+};
 use crate::roots::RegisterSource;
 
 /// Where counts start: a wrap comes after 65 536 counts.
@@ -160,16 +162,26 @@ impl CounterPlayer {
 fn reset(kind: CounterKind, window: &RegisterWindow) {
     match kind {
         CounterKind::Cci400 => {
-            window.write(cci400::SECURE_ACCESS, 1);
             // Revision r1: [7:4] of peripheral id 2 is at least 5.
-            window.write(cci400::PERIPHERAL_ID2, 0x60);
+            identify(window, cci_identity::CCI400, 6);
             reset_cci(window, cci400::COUNTERS, cci400::counter);
         }
-        CounterKind::Cci550 => reset_cci(window, cci550::COUNTERS, cci550::counter),
+        CounterKind::Cci550 => {
+            identify(window, cci_identity::CCI550, 1);
+            reset_cci(window, cci550::COUNTERS, cci550::counter);
+        }
         CounterKind::ExynosPpmu => {
             (0..3).for_each(|index| window.write(ppmu::count(index), FIRST_COUNT));
         }
     }
+}
+
+/// Says which CCI this is, and that its registers are open to all.
+fn identify(window: &RegisterWindow, part: [u32; 2], revision: u32) {
+    window.write(cci400::SECURE_ACCESS, 1);
+    window.write(cci_identity::PERIPHERAL_ID0, part[0]);
+    window.write(cci_identity::PERIPHERAL_ID1, part[1]);
+    window.write(cci_identity::PERIPHERAL_ID2, revision << 4 | cci_identity::ARM);
 }
 
 fn reset_cci(window: &RegisterWindow, counters: usize, block: fn(usize) -> usize) {
