@@ -4,4 +4,11 @@
 //! QEMU emulates the processors, so guests are slow: what they prove is function and accounting,
 //! never speed.
 
+pub mod architecture;
+pub mod board;
+pub mod guest;
 pub mod i2c;
+pub mod initramfs;
+pub mod machine;
+pub mod truth;
+mod work;
