@@ -13,6 +13,7 @@
 #include <linux/of_address.h>
 #include <linux/of_clk.h>
 #include <linux/platform_device.h>
+#include <linux/property.h>
 #include <linux/slab.h>
 
 #include "wattline_cci.h"
@@ -53,35 +54,41 @@ static void shim_clock_off(void *clock)
 	clk_put(clock);
 }
 
-/* The node of the device tree that describes the registers at an address. */
-static struct device_node *shim_node_at(phys_addr_t base)
+/* Whatever the device tree describes at an address, if it has a clock there. */
+static struct device_node *shim_clocked_node_at(phys_addr_t base)
 {
 	struct device_node *node;
-	struct resource found;
+	struct resource range;
 
-	for_each_node_with_property(node, "reg")
-		if (!of_address_to_resource(node, 0, &found) && found.start == base)
+	for_each_node_with_property(node, "clocks")
+		if (!of_address_to_resource(node, 0, &range) && range.start == base)
 			return node;
 	return NULL;
 }
 
 /*
- * Switches a block's clock on, if the device tree has one for it: of this
- * device, or of whoever else is described at that address. Touching a block
- * whose clock is off can hang the system.
+ * Switches a block's clock on, if the device tree knows it: from this device's
+ * own node, or from that of the driver which would have the block otherwise.
+ * Touching a block whose clock is off can hang the system.
  */
 static int shim_clock_on(struct device *dev, phys_addr_t base, unsigned int index)
 {
-	struct device_node *node = dev->of_node ? of_node_get(dev->of_node) : shim_node_at(base);
+	struct device_node *node;
 	struct clk *clock;
 	int err;
 
+	if (dev->of_node && of_find_property(dev->of_node, "clocks", NULL)) {
+		node = of_node_get(dev->of_node);
+	} else {
+		node = shim_clocked_node_at(base);
+		index = 0;
+	}
 	if (!node)
 		return 0;
-	clock = of_clk_get(node, dev->of_node ? index : 0);
+	clock = of_clk_get(node, index);
 	of_node_put(node);
 	if (IS_ERR(clock))
-		return PTR_ERR(clock) == -EPROBE_DEFER ? -EPROBE_DEFER : 0;
+		return PTR_ERR(clock);
 	err = clk_prepare_enable(clock);
 	if (err) {
 		clk_put(clock);
@@ -106,8 +113,10 @@ static int shim_claim(struct shim *shim, unsigned int index, phys_addr_t base)
 		return -EBUSY;
 	}
 	err = shim_clock_on(dev, base, index);
-	if (err)
+	if (err) {
+		dev_err(dev, "the clock of %pa cannot be switched on: %d\n", &base, err);
 		return err;
+	}
 	shim->block[index] = devm_ioremap(dev, base, size);
 	return shim->block[index] ? 0 : -ENOMEM;
 }
@@ -115,7 +124,7 @@ static int shim_claim(struct shim *shim, unsigned int index, phys_addr_t base)
 static int shim_choose_sources(struct shim *shim, u32 chosen)
 {
 	if (!shim_counts_bytes(shim, chosen)) {
-		dev_err(shim->dev, "0x%x is no mask of sources at which bytes are counted\n", chosen);
+		dev_err(shim->dev, "not all sources in 0x%x count bytes\n", chosen);
 		return -EINVAL;
 	}
 	shim->byte_sources = chosen ?: shim->model->byte_sources;
@@ -177,7 +186,8 @@ static int shim_bind_given(struct device *dev, struct shim_given *given)
 	if (model->locate) {
 		err = model->locate(dev, base);
 		if (err) {
-			dev_err(dev, "%pa is in use, or no address of registers: see /proc/iomem\n", base);
+			dev_err(dev, "%pa is in use (see /proc/iomem) or no address of registers\n",
+				base);
 			return err;
 		}
 	}
@@ -186,7 +196,7 @@ static int shim_bind_given(struct device *dev, struct shim_given *given)
 
 static int shim_bind_node(struct platform_device *pdev)
 {
-	const struct shim_model *model = of_device_get_match_data(&pdev->dev);
+	const struct shim_model *model = device_get_match_data(&pdev->dev);
 	phys_addr_t base[SHIM_BLOCKS_MAX];
 	u32 byte_sources = 0;
 	unsigned int index;

@@ -2,8 +2,8 @@
 /*
  * ARM's cache coherent interconnects CCI-400, CCI-500 and CCI-550.
  *
- * Registers and event codes: drivers/perf/arm-cci.c; the peripheral id
- * registers and part numbers: Trusted Firmware-A, drivers/arm/cci/cci.c.
+ * Registers and event codes: those of mainline's arm-cci PMU driver; peripheral
+ * id registers and part numbers: the CCI driver of Trusted Firmware-A.
  *
  * Sources are ports, numbered as the event select register does. A slave port
  * faces a cluster, a GPU or another requester; a master port faces memory.
@@ -91,6 +91,22 @@ static unsigned int cci_expected_part(const struct shim_model *model)
 	return model == &shim_cci500 ? CCI500_PART : CCI550_PART;
 }
 
+static void cci_remember(struct shim *shim)
+{
+	struct shim_found *found = &shim->found;
+	unsigned int counter;
+
+	found->control[0] = readl(shim->block[0] + CCI_PMCR) & ~CCI_PMCR_RESETS;
+	for_each_set_bit(counter, &shim->implemented, SHIM_COUNTERS_MAX) {
+		void __iomem *registers = cci_counter(shim, counter);
+
+		if (cci_has_event(shim, counter))
+			found->select[counter] = readl(registers + CCI_EVT_SEL);
+		found->enabled[counter] = readl(registers + CCI_CNTR_CTRL);
+		found->overflow[counter] = readl(registers + CCI_OVRFLW);
+	}
+}
+
 static int cci_identify(struct shim *shim)
 {
 	unsigned int part = cci_part(shim->block[0]);
@@ -113,6 +129,7 @@ static int cci_identify(struct shim *shim)
 		shim->implemented |= BIT(CCI400_CYCLE_COUNTER);
 		shim->banks = revision < CCI400_REVISION_R1 ? cci400_r0_banks : cci400_r1_banks;
 	}
+	cci_remember(shim);
 	return 0;
 }
 
@@ -159,23 +176,12 @@ static unsigned long cci_counters(struct shim *shim, u64 config, unsigned int so
 static int cci_enable(struct shim *shim)
 {
 	void __iomem *pmcr = shim->block[0] + CCI_PMCR;
-	struct shim_found *found = &shim->found;
-	unsigned int counter;
+	u32 found = shim->found.control[0];
 
-	found->control[0] = readl(pmcr) & ~CCI_PMCR_RESETS;
-	for_each_set_bit(counter, &shim->implemented, SHIM_COUNTERS_MAX) {
-		void __iomem *registers = cci_counter(shim, counter);
-
-		if (cci_has_event(shim, counter))
-			found->select[counter] = readl(registers + CCI_EVT_SEL);
-		found->enabled[counter] = readl(registers + CCI_CNTR_CTRL);
-		found->overflow[counter] = readl(registers + CCI_OVRFLW);
-	}
-
-	writel((found->control[0] & ~CCI_PMCR_DIVIDER) | CCI_PMCR_CEN, pmcr);
+	writel((found & ~CCI_PMCR_DIVIDER) | CCI_PMCR_CEN, pmcr);
 	if (readl(pmcr) & CCI_PMCR_CEN)
 		return 0;
-	writel(found->control[0], pmcr);
+	writel(found, pmcr);
 	return -EACCES;
 }
 
@@ -265,29 +271,52 @@ static const struct shim_named_event cci5xx_master_events[] = {
 	{ }
 };
 
-#define CCI5XX_BANKS(last_master)			\
-	{						\
-		.prefix = "s",				\
-		.first = 0,				\
-		.last = 6,				\
-		.first_event = 0x00,			\
-		.last_event = 0x1f,			\
-		.events = cci5xx_slave_events,		\
-	},						\
-	{						\
-		.prefix = "m",				\
-		.first = 8,				\
-		.last = (last_master),			\
-		.first_event = 0x00,			\
-		.last_event = 0x06,			\
-		.bytes = true,				\
-		.events = cci5xx_master_events,		\
-	},						\
-	/* Events of the whole interconnect */		\
-	{ .first = 15, .last = 15, .first_event = 0x00, .last_event = 0x0f }
+/* Events of the whole interconnect. */
+#define CCI5XX_GLOBAL_BANK { .first = 15, .last = 15, .first_event = 0x00, .last_event = 0x0f }
 
-static const struct shim_bank cci500_banks[] = { CCI5XX_BANKS(13), { } };
-static const struct shim_bank cci550_banks[] = { CCI5XX_BANKS(14), { } };
+static const struct shim_bank cci500_banks[] = {
+	{
+		.prefix = "s",
+		.first = 0,
+		.last = 6,
+		.first_event = 0x00,
+		.last_event = 0x1f,
+		.events = cci5xx_slave_events,
+	},
+	{
+		.prefix = "m",
+		.first = 8,
+		.last = 13,
+		.first_event = 0x00,
+		.last_event = 0x06,
+		.bytes = true,
+		.events = cci5xx_master_events,
+	},
+	CCI5XX_GLOBAL_BANK,
+	{ }
+};
+
+static const struct shim_bank cci550_banks[] = {
+	{
+		.prefix = "s",
+		.first = 0,
+		.last = 6,
+		.first_event = 0x00,
+		.last_event = 0x1f,
+		.events = cci5xx_slave_events,
+	},
+	{
+		.prefix = "m",
+		.first = 8,
+		.last = 14,
+		.first_event = 0x00,
+		.last_event = 0x06,
+		.bytes = true,
+		.events = cci5xx_master_events,
+	},
+	CCI5XX_GLOBAL_BANK,
+	{ }
+};
 
 /* S3 and S4 are the ports that a cluster can snoop through: the CPUs are behind them. */
 const struct shim_model shim_cci400 = {

@@ -31,14 +31,29 @@
 #define PPMU_COUNTERS_MASK	GENMASK(PPMU_COUNTERS - 1, 0)
 
 /* Counter numbers of the shim: block by block. */
-static unsigned int ppmu_block(unsigned int counter)
+static void __iomem *ppmu_block(struct shim *shim, unsigned int counter)
 {
-	return counter / PPMU_COUNTERS;
+	return shim->block[counter / PPMU_COUNTERS];
+}
+
+static void __iomem *ppmu_select_register(struct shim *shim, unsigned int counter)
+{
+	return ppmu_block(shim, counter) + PPMU_BEVTSEL(counter % PPMU_COUNTERS);
 }
 
 static int ppmu_identify(struct shim *shim)
 {
+	unsigned int counter, block;
+
 	shim->implemented = GENMASK(shim->model->blocks * PPMU_COUNTERS - 1, 0);
+	for (block = 0; block < shim->model->blocks; block++) {
+		void __iomem *base = shim->block[block];
+
+		shim->found.control[block] = readl(base + PPMU_PMNC) & ~PPMU_PMNC_RESETS;
+		shim->found.enabled[block] = readl(base + PPMU_CNTENS);
+	}
+	for_each_set_bit(counter, &shim->implemented, SHIM_COUNTERS_MAX)
+		shim->found.select[counter] = readl(ppmu_select_register(shim, counter));
 	return 0;
 }
 
@@ -47,75 +62,62 @@ static unsigned long ppmu_counters(struct shim *shim, u64 config, unsigned int s
 	return PPMU_COUNTERS_MASK << (source * PPMU_COUNTERS);
 }
 
-static void ppmu_restore(struct shim *shim, unsigned int block)
-{
-	void __iomem *base = shim->block[block];
-	unsigned int n;
-
-	writel(PPMU_COUNTERS_MASK & ~shim->found.enabled[block], base + PPMU_CNTENC);
-	for (n = 0; n < PPMU_COUNTERS; n++)
-		writel(shim->found.select[block * PPMU_COUNTERS + n], base + PPMU_BEVTSEL(n));
-	writel(shim->found.control[block], base + PPMU_PMNC);
-}
-
 static void ppmu_disable(struct shim *shim)
 {
-	unsigned int block;
+	unsigned int counter, block;
 
-	for (block = 0; block < shim->model->blocks; block++)
-		ppmu_restore(shim, block);
+	for_each_set_bit(counter, &shim->implemented, SHIM_COUNTERS_MAX)
+		writel(shim->found.select[counter], ppmu_select_register(shim, counter));
+	for (block = 0; block < shim->model->blocks; block++) {
+		void __iomem *base = shim->block[block];
+
+		writel(PPMU_COUNTERS_MASK & ~shim->found.enabled[block], base + PPMU_CNTENC);
+		writel(shim->found.control[block], base + PPMU_PMNC);
+	}
 }
 
 /* All three counters run as long as an event is open; those that none holds are not looked at. */
 static int ppmu_enable(struct shim *shim)
 {
-	unsigned int block, n;
+	unsigned int block;
+	bool kept = true;
 
 	for (block = 0; block < shim->model->blocks; block++) {
 		void __iomem *base = shim->block[block];
-		u32 pmnc = readl(base + PPMU_PMNC) & ~PPMU_PMNC_RESETS;
-		u32 enabled = readl(base + PPMU_CNTENS);
+		u32 pmnc = shim->found.control[block] & ~PPMU_PMNC_START_MODE;
 
-		shim->found.control[block] = pmnc;
-		shim->found.enabled[block] = enabled;
-		for (n = 0; n < PPMU_COUNTERS; n++)
-			shim->found.select[block * PPMU_COUNTERS + n] =
-				readl(base + PPMU_BEVTSEL(n));
-
-		writel(enabled | PPMU_COUNTERS_MASK, base + PPMU_CNTENS);
-		writel((pmnc & ~PPMU_PMNC_START_MODE) | PPMU_PMNC_ENABLE, base + PPMU_PMNC);
-
-		if (~readl(base + PPMU_CNTENS) & PPMU_COUNTERS_MASK ||
-		    ~readl(base + PPMU_PMNC) & PPMU_PMNC_ENABLE)
-			goto closed;
+		/*
+		 * Zeros do nothing to the chip. Where registers are played in memory they
+		 * take back a disabling that the player has not seen yet.
+		 */
+		writel(0, base + PPMU_CNTENC);
+		writel(shim->found.enabled[block] | PPMU_COUNTERS_MASK, base + PPMU_CNTENS);
+		writel(pmnc | PPMU_PMNC_ENABLE, base + PPMU_PMNC);
+		kept &= (readl(base + PPMU_CNTENS) & PPMU_COUNTERS_MASK) == PPMU_COUNTERS_MASK;
+		kept &= readl(base + PPMU_PMNC) & PPMU_PMNC_ENABLE;
 	}
-	return 0;
-
-closed:
-	do
-		ppmu_restore(shim, block);
-	while (block--);
+	if (kept)
+		return 0;
+	ppmu_disable(shim);
 	return -EACCES;
 }
 
 static u32 ppmu_read(struct shim *shim, unsigned int counter)
 {
-	return readl(shim->block[ppmu_block(counter)] + PPMU_PMCNT(counter % PPMU_COUNTERS));
+	return readl(ppmu_block(shim, counter) + PPMU_PMCNT(counter % PPMU_COUNTERS));
 }
 
 static u32 ppmu_select(struct shim *shim, unsigned int counter, u64 config, unsigned int source)
 {
 	u64 event = config & GENMASK(shim->model->event_bits - 1, 0);
 
-	writel(event, shim->block[ppmu_block(counter)] + PPMU_BEVTSEL(counter % PPMU_COUNTERS));
+	writel(event, ppmu_select_register(shim, counter));
 	return ppmu_read(shim, counter);
 }
 
 static const char * const ppmu_channels[] = { "dmc0_0", "dmc0_1", "dmc1_0", "dmc1_1" };
 
 static const struct shim_named_event ppmu_events[] = {
-	{ "read-requests", 0x3 },
-	{ "write-requests", 0x4 },
 	{ "read-beats", 0x5 },
 	{ "write-beats", 0x6 },
 	{ }

@@ -81,11 +81,11 @@ struct shim_bank {
  * @bytes_per_count: what one count of these stands for
  *
  * @locate: corrects an address that a user gave for a block. May be absent.
- * @identify: fails unless this is such a device; sets the shim's implemented counters,
- *	and its banks where the model has none. It changes nothing in the block.
+ * @identify: fails unless this is such a device; sets the shim's implemented counters, remembers
+ *	what the registers hold, and sets banks where the model has none. It changes nothing.
  * @counters: which counters can count an event at a source, as a mask
- * @enable: remembers what the block holds and lets it count; where it fails it has changed nothing
- * @disable: puts back what @enable found
+ * @enable: lets the block count; fails, and leaves it as it was, if it does not keep that
+ * @disable: puts back what @identify found
  * @select: has a counter count an event at a source; returns the value from which it counts
  * @read: a counter's value
  *
@@ -125,7 +125,7 @@ struct shim_counter {
 	u32 last;
 };
 
-/* What a block held when the first event was opened, to be put back after the last. */
+/* What the registers held before any event was opened; they hold it again after the last. */
 struct shim_found {
 	u32 control[SHIM_BLOCKS_MAX];
 	u32 enabled[SHIM_COUNTERS_MAX];
@@ -176,7 +176,7 @@ struct shim {
 	bool ticking;
 	struct hrtimer timer;
 
-	struct mutex opening;
+	struct mutex opening;	/* guards opened */
 	unsigned int opened;
 
 	unsigned int cpu;

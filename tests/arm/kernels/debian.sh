@@ -21,8 +21,8 @@ mirror() {
     printf '%s\n' "${url%/}"
 }
 
-# private_apt ARCHITECTURE [SUITE]: has apt work for that architecture, with an own root in which
-# nothing is installed, and fetches its lists.
+# private_apt ARCHITECTURE [SUITE]: has apt work for that architecture and Debian release, with an own
+# root in which nothing is installed, and fetches its lists.
 private_apt() {
     apt_root="$cache/apt/${2:-$suite}-$1"
     mkdir -p "$apt_root/lists/partial" "$apt_root/archives/partial" "$apt_root/parts"
@@ -32,7 +32,7 @@ private_apt() {
     signed="[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]"
     {
         echo "deb $signed $main ${2:-$suite} main"
-        [ -n "${2:-}" ] || echo "deb $signed $main $suite-backports main"
+        [ "${2:-$suite}" != "$suite" ] || echo "deb $signed $main $suite-backports main"
         # The security suite's armhf lists have been out of step with its packages.
         [ "$1" = armhf ] || echo "deb $signed $security ${2:-$suite}-security main"
     } >"$apt_root/sources.list"
