@@ -34,6 +34,7 @@ use crate::roots::{RegisterSource, Roots};
 use fluid::Completion;
 pub use history::{History, Within};
 use keeper::Keeper;
+pub use keeper::outrank_readers;
 use truth::Truth;
 use work::Work;
 use world::EmulatedWorld;

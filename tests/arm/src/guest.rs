@@ -84,7 +84,10 @@ impl Guest {
     /// # Errors
     /// If it does not come up; the message ends with what its kernel said last.
     pub fn boot(architecture: Architecture, blocks: Blocks, target: &Path) -> io::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("wattline-guest-").tempdir_in("/dev/shm")?;
+        let memory = Path::new("/dev/shm");
+        remove_orphans(memory);
+        let prefix = format!("{PREFIX}{}-", std::process::id());
+        let folder = tempfile::Builder::new().prefix(&prefix).tempdir_in(memory)?;
         let machine = Machine::new(architecture, folder.path())?;
         let registers =
             RegisterSource::GuestMemory { file: machine.memory(), origin: MEMORY_ORIGIN };
@@ -259,6 +262,21 @@ impl Drop for Guest {
         // There is nothing in it to keep.
         let _ = self.qemu.kill();
         let _ = self.qemu.wait();
+    }
+}
+
+/// Behind this comes the number of the process.
+const PREFIX: &str = "wattline-guest-";
+
+/// Removes what tests that were killed left behind: each a guest's memory.
+fn remove_orphans(parent: &Path) {
+    for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let process = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split('-').next());
+        if process.is_some_and(|id| !Path::new("/proc").join(id).exists()) {
+            // Another run may be removing it right now.
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
     }
 }
 

@@ -1,9 +1,14 @@
 //! A virtual machine: its memory, its device tree, its file system, its QEMU.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, BufWriter};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+
+use nix::sys::prctl;
+use nix::sys::signal::Signal;
 
 use crate::architecture::Architecture;
 use crate::board::{self, CPUS, MEMORY_BYTES};
@@ -114,6 +119,11 @@ impl Machine {
         let file = |name: &str| self.folder.join(name).display().to_string();
         let (emulator, _) = self.architecture.emulator();
         let mut qemu = Command::new(emulator);
+        // SAFETY: between fork and exec this calls prctl alone, which allocates nothing.
+        unsafe {
+            // A test that is killed leaves no machine behind.
+            qemu.pre_exec(|| prctl::set_pdeathsig(Signal::SIGKILL).map_err(io::Error::from));
+        }
         qemu.args(self.hardware())
             .args(["-dtb", &file("tree.dtb"), "-kernel"])
             .arg(self.architecture.kernel())
@@ -223,42 +233,36 @@ impl Machine {
         }
         files.file("modules/order", order.as_bytes())?;
         files.copy("modules/wattline_cci.ko", &architecture.module(target))?;
+        let mut wanted = Vec::new();
         for program in ["wattline", "bell"] {
             let stripped = self.folder.join(program);
             tool(
                 Command::new(format!("{}-strip", architecture.gnu()))
-                    .arg("-o")
+                    .args(["--strip-debug", "-o"])
                     .args([&stripped, &architecture.built(target, program)]),
             )?;
             files.copy(&format!("bin/{program}"), &stripped)?;
-            self.copy_libraries(&mut files, &stripped)?;
+            wanted.extend(self.needs(&stripped)?);
+        }
+        // What they are linked to, and what that is linked to.
+        let mut seen = BTreeSet::new();
+        while let Some(name) = wanted.pop() {
+            if seen.insert(name.clone()) {
+                let library = self.library(&name)?;
+                files.copy(&format!("lib/{name}"), &library)?;
+                wanted.extend(self.needs(&library)?);
+            }
         }
         files.finish()?;
         Ok(())
     }
 
-    /// Copies what a program is linked to, and what that is linked to.
-    fn copy_libraries(
-        &self,
-        files: &mut Initramfs<BufWriter<File>>,
-        program: &Path,
-    ) -> io::Result<()> {
-        let mut wanted = self.needs(program)?;
-        let mut seen = std::collections::BTreeSet::new();
-        while let Some(name) = wanted.pop() {
-            if !seen.insert(name.clone()) {
-                continue;
-            }
-            let found = self.architecture.libraries().map(|folder| folder.join(&name));
-            let Some(library) = found.into_iter().find(|it| it.exists()) else {
-                let message =
-                    format!("{name} is not among the libraries for {:?}", self.architecture);
-                return Err(io::Error::new(io::ErrorKind::NotFound, message));
-            };
-            files.copy(&format!("lib/{name}"), &library)?;
-            wanted.extend(self.needs(&library)?);
-        }
-        Ok(())
+    fn library(&self, name: &str) -> io::Result<PathBuf> {
+        let places = self.architecture.libraries().map(|folder| folder.join(name));
+        places.into_iter().find(|it| it.exists()).ok_or_else(|| {
+            let message = format!("{name} is not among the libraries for {:?}", self.architecture);
+            io::Error::new(io::ErrorKind::NotFound, message)
+        })
     }
 
     /// Names of the libraries that a program or library is linked to.

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use wattline_arm_bell::word;
 use wattline_board::emulated::work::{LayerWork, Work};
-use wattline_board::emulated::{EmulatedBoard, Flight};
+use wattline_board::emulated::{EmulatedBoard, Flight, outrank_readers};
 use wattline_board::registers::RegisterWindow;
 
 /// How often the page is looked at, and the counters' programming.
-const TURN: Duration = Duration::from_micros(500);
+const TURN: Duration = Duration::from_millis(1);
 
 /// A guest says when work begins and ends, not how much it is: so a component at work is given one
 /// piece after another. After the end it finishes at most those it has.
@@ -35,6 +35,7 @@ impl Follower {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
+            outrank_readers();
             let work = Arc::new(piece());
             let mut pieces: Vec<Flight> = Vec::new();
             while !stopped.load(Ordering::Relaxed) {

@@ -95,9 +95,7 @@ fn of_a_program_that_is_recorded(architecture: Architecture) {
             "wattline record {SAMPLING} --out /tmp/trace --component a15 \
              --image-mark usdt:bell:image_begin,image_end -- bell work 0 {IMAGES} 2"
         ));
-        while place.images() == before {
-            std::thread::sleep(std::time::Duration::from_millis(100));
-        }
+        place.wait_for_images(before + 1);
         let configuration = place.board().read_sensor(0x40, CONFIGURATION).unwrap();
         let said = place.finish();
         let text = said.text();

@@ -20,9 +20,7 @@ fn a_chip_that_answers_no_more_is_told_of_and_the_rest_goes_on(architecture: Arc
          --out /tmp/trace --component a15 --image-mark usdt:bell:image_begin,image_end \
          -- bell work 0 6 1",
     );
-    while place.images() < before + 3 {
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
+    place.wait_for_images(before + 3);
     place.bus().silence(ADDRESS);
     let said = place.finish();
     assert_eq!(said.status, 0, "{}", said.text());

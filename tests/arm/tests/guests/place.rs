@@ -3,6 +3,7 @@
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use wattline_analysis::{Analysis, Options};
@@ -81,6 +82,16 @@ impl Place {
         let mut place = Place::boot(architecture, Blocks::Untold);
         place.sh(INSTANTIATE);
         place
+    }
+
+    /// Waits for a script that was started to ring for so many images; not for ever, for it may have
+    /// failed, which [`Guest::finish`] will tell.
+    pub(crate) fn wait_for_images(&self, count: u32) {
+        const PATIENCE: Duration = Duration::from_secs(120);
+        let began = Instant::now();
+        while self.images() < count && began.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// Fetches a bundle and answers where it is now.
