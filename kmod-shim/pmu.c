@@ -26,7 +26,7 @@
  */
 #define SHIM_TICK_NS	(500 * NSEC_PER_MSEC)
 
-/* All of this file's online state, one for every shim. */
+/* The state of CPU hotplug in which events are moved; each shim is an instance of it. */
 static enum cpuhp_state shim_hotplug;
 
 /*

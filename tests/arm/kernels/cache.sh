@@ -16,9 +16,19 @@ lock() {
     flock --nonblock 9 || { say "$1: under way elsewhere; waiting for it" && flock 9; }
 }
 
+# Shows each half minute how far a log has got, for as long as this script runs.
+progress() {
+    waited=0
+    while sleep 1 && kill -0 $$ 2>/dev/null; do
+        waited=$((waited + 1))
+        [ $((waited % 30)) -ne 0 ] ||
+            say "$1: $(($(date +%s) - $3)) s, $(tail -n 1 "$2" | tr -d '\r' | cut -c 1-90)"
+    done
+}
+
 # part NAME WHAT [FILE...] -- COMMAND [ARGUMENT...]: runs the command, unless it was run before with
 # the same contents of the files it depends on and the same arguments. Its output goes to a log, of
-# which a line is shown each half minute, and the end if it fails.
+# which a line is shown now and then, and the end if it fails.
 part() (
     name=$1
     what=$2
@@ -38,17 +48,12 @@ part() (
     log="$cache/logs/$name"
     began=$(date +%s)
     say "$name: $what"
-    "$@" >"$log" 2>&1 &
-    running=$!
-    trap 'kill "$running"' INT TERM
-    ticks=0
-    while kill -0 "$running" 2>/dev/null; do
-        sleep 1
-        ticks=$((ticks + 1))
-        [ $((ticks % 30)) -ne 0 ] ||
-            say "$name: $(($(date +%s) - began)) s, $(tail -n 1 "$log" | tr -d '\r' | cut -c 1-90)"
-    done
-    if ! wait "$running"; then
+    progress "$name" "$log" "$began" &
+    shown=$!
+    status=0
+    "$@" >"$log" 2>&1 || status=$?
+    kill "$shown" 2>/dev/null || true
+    if [ "$status" -ne 0 ]; then
         say "$name: failed. The end of $log:"
         tail -n 25 "$log" >&2
         return 1
