@@ -15,12 +15,16 @@ use wattline_agent::launch::{Ended, Held, LaunchError, Running};
 use wattline_agent::privileges::Capability;
 use wattline_agent::process::Process;
 use wattline_agent::watch::{Level, Marking, Nesting};
-use wattline_agent::{CpuTimes, Inventory, Recorder, Settings, interrupt};
+use wattline_agent::{
+    CpuTimes, Inventory, MarkCounters, MarkEvents, Recorder, Settings, interrupt,
+};
 use wattline_board::Roots;
 use wattline_board::clock::{Clock, WallClock, attend};
 use wattline_board::description::Component;
 use wattline_ebpf::symbols::libraries;
-use wattline_ebpf::{EbpfError, MarkSettings, Marks, Scope, Target as Accounted};
+use wattline_ebpf::{
+    EbpfError, MarkCounter, MarkSettings, Marks, Probe, Scope, Target as Accounted,
+};
 use wattline_trace::rows::EventKind;
 use wattline_trace::{BundleWriter, ComponentRecord, Name, Outcome, Provenance};
 
@@ -176,8 +180,9 @@ fn record(args: &Args) -> Result<ExitCode> {
     };
     let pid = watched.pid();
     let cpu_times = CpuTimes::attach(Accounted::Tree(pid));
-    let marks = attach(&images, layers.as_ref(), pid, &cpu_times, args)?;
     let mut inventory = Inventory::discover(&target.description, &Roots::machine());
+    let reach = Reach { pid, cpu_times: &cpu_times, args };
+    let (marks, events) = reach.attach(&images, layers.as_ref(), &inventory)?;
     inventory.attach_bpf(cpu_times, watch(args.idle_states), marks.programs()?);
     let cpu_times = inventory.cpu_times();
     // The command may be another user's, and has to hear of signals that we are sent.
@@ -198,6 +203,7 @@ fn record(args: &Args) -> Result<ExitCode> {
         components.all.iter().map(|it| record_of(&target, it, &program)).collect();
     manifest.rails = inventory.rail_records(None);
     manifest.counters = inventory.counter_records(args.rate, None);
+    manifest.dram_source = inventory.dram_source().map(str::to_owned);
     let bundle = BundleWriter::create(&args.out, &manifest, args.overwrite)?;
     let recorder = Recorder::start(inventory, &clock, &bundle, &settings)?;
     manifest.rails = recorder.rail_records(None);
@@ -207,9 +213,20 @@ fn record(args: &Args) -> Result<ExitCode> {
     for marked in [Some(&images), layers.as_ref()].into_iter().flatten() {
         recorder.note(EventKind::Note, "marks", &marked.shown);
     }
+    if !events.is_empty() {
+        let names: Vec<_> = events.names().iter().map(Name::as_str).collect();
+        let detail = format!(
+            "spans in counters.csv: {} of the CPU on which the span's thread was marked, where it \
+             stayed there",
+            names.join(", ")
+        );
+        recorder.note(EventKind::Note, "marks", &detail);
+    }
     let scene = Scene {
         recorder: &recorder,
         spans: bundle.table()?,
+        counters: bundle.table()?,
+        events,
         program: Name::new(&file_name(&program)),
         components: components.all.iter().map(|it| (it.name().into(), it.cpus.clone())).collect(),
         forced: components.forced,
@@ -237,6 +254,7 @@ fn record(args: &Args) -> Result<ExitCode> {
         _ => None,
     };
     let report = recorder.stop(attendance);
+    report.mark_scaled(&mut manifest.counters);
     let outcome = match failure {
         Some(reason) => Outcome::Failed(reason),
         None if interrupted => Outcome::Interrupted,
@@ -386,21 +404,46 @@ fn files(args: &Args) -> Result<(PathBuf, Vec<PathBuf>)> {
     Ok((program, files))
 }
 
-fn attach(
-    images: &Marked,
-    layers: Option<&Marked>,
+/// Whose marks are wanted.
+#[derive(Debug)]
+struct Reach<'a> {
     pid: u32,
-    cpu_times: &Result<CpuTimes, EbpfError>,
-    args: &Args,
-) -> Result<Marks> {
-    let probes: Vec<_> =
-        images.probes.iter().chain(layers.into_iter().flat_map(|it| &it.probes)).cloned().collect();
-    let settings = MarkSettings { buffer_bytes: args.mark_buffer };
-    Ok(match (args.follow_children, cpu_times) {
-        (false, _) => Marks::attach(&probes, Scope::Process(pid), settings)?,
-        (true, Ok(cpu_times)) => Marks::attach_to_followed(&probes, &cpu_times.sched(), settings)?,
-        (true, Err(error)) => bail!("--follow-children: {error}"),
-    })
+    cpu_times: &'a Result<CpuTimes, EbpfError>,
+    args: &'a Args,
+}
+
+impl Reach<'_> {
+    /// Attaches the probes, and has the hardware counters read at marks where the kernel does that.
+    fn attach(
+        &self,
+        images: &Marked,
+        layers: Option<&Marked>,
+        inventory: &Inventory,
+    ) -> Result<(Marks, MarkEvents)> {
+        let layers = layers.into_iter().flat_map(|it| &it.probes);
+        let probes: Vec<_> = images.probes.iter().chain(layers).cloned().collect();
+        let MarkCounters { counters, events } = inventory.mark_counters();
+        match self.attach_with(&probes, &counters) {
+            Err(error) if !counters.is_empty() => {
+                // If it is not for the counters, this is refused, too.
+                let marks = self.attach_with(&probes, &[])?;
+                eprintln!("wattline: hardware counters are not read at marks: {error}");
+                Ok((marks, MarkEvents::default()))
+            }
+            attached => Ok((attached?, events)),
+        }
+    }
+
+    fn attach_with(&self, probes: &[Probe], counters: &[MarkCounter<'_>]) -> Result<Marks> {
+        let settings = MarkSettings { buffer_bytes: self.args.mark_buffer };
+        let sched = match (self.args.follow_children, self.cpu_times) {
+            (false, _) => None,
+            (true, Ok(cpu_times)) => Some(cpu_times.sched()),
+            (true, Err(error)) => bail!("--follow-children: {error}"),
+        };
+        let scope = sched.as_ref().map_or(Scope::Process(self.pid), |_| Scope::EveryProcess);
+        Ok(Marks::attach_with_counters(probes, scope, sched.as_deref(), settings, counters)?)
+    }
 }
 
 fn record_of(target: &Target, component: &Component, program: &Path) -> ComponentRecord {

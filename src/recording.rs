@@ -52,7 +52,8 @@ pub(crate) fn tell_missing(inventory: &Inventory) {
     }
 }
 
-/// The manifest, but for rails and counters, which the recorder knows, components and models.
+/// The manifest, but for rails and counters, which inventory and recorder know, components and
+/// models.
 pub(crate) fn manifest(target: &Target, clock: &Arc<dyn Clock>, seed: u64) -> Manifest {
     let board = &target.description;
     let kernel = nix::sys::utsname::uname()
@@ -73,7 +74,7 @@ pub(crate) fn manifest(target: &Target, clock: &Arc<dyn Clock>, seed: u64) -> Ma
         rails: Vec::new(),
         counters: Vec::new(),
         hardware_counters: Vec::new(),
-        dram_source: board.memory.counter.as_ref().map(|name| name.get_ref().clone()),
+        dram_source: None,
         components: Vec::new(),
         models: Vec::new(),
         coexecution: None,

@@ -131,6 +131,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     manifest.coexecution = wish.as_ref().map(Wish::record);
     manifest.rails = inventory.rail_records(scene.provenance());
     manifest.counters = inventory.counter_records(args.rate, scene.provenance());
+    manifest.dram_source = inventory.dram_source().map(str::to_owned);
     let bundle = BundleWriter::create(&args.out, &manifest, args.overwrite)?;
     if let Scene::Emulated(board) = &scene {
         board.write_truth_to(bundle.table::<TruthRow>()?);
@@ -187,6 +188,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         _ => None,
     };
     let report = recorder.stop(attendance);
+    report.mark_scaled(&mut manifest.counters);
     let outcome = match (&ended, failure) {
         (_, Some(reason)) => Outcome::Failed(reason),
         (Ok(Ended::Interrupted), _) => Outcome::Interrupted,

@@ -1,194 +1,291 @@
-//! Memory-traffic counters: register blocks, programmed, read as bytes, and left as found.
+//! Memory-traffic counters: the PMUs in which the kernel shows them, and register blocks, which we
+//! program ourselves where it shows none.
 //!
-//! A block is never reset and its counts are never written: we take differences, so another
-//! user's counts stay intact. Between two readings no 32-bit counter may wrap twice. At 64 B a
-//! request (CCI-400) that is 275 GB, at 16 B a beat (CCI-550, PPMU) 68.7 GB: 2.3 s at the
-//! 29.86 GB/s of a HiKey 970 on one port. Hence [`SLOWEST_HZ`].
+//! A PMU that counts what a board's description calls a counter takes its place, under its name:
+//! its driver owns the registers. A board whose description names no DRAM counter takes the
+//! kernel's PMU of its memory controller, if there is one.
 
-mod cci;
-mod ppmu;
-mod programming;
-mod wrap;
+mod kernel_support;
+mod registers;
+mod uncore;
 
 use std::io;
 
-use wattline_board::RegisterSource;
-use wattline_board::description::{Counter, CounterKind};
-use wattline_board::registers::{RegisterWindow, cci400, cci550, ppmu as ppmu_map};
+use wattline_board::description::{Counter, Description};
+use wattline_board::{RegisterSource, Roots};
 use wattline_trace::{Name, Provenance};
 
-use programming::Programming;
-use wrap::Unwrapped;
+use crate::inventory::Missing;
+use crate::perf_event::GroupFault;
+use crate::perf_event::system_call;
+use registers::{ActiveBlock, CounterBlock};
+use uncore::{ActiveUncore, UncoreCounter};
 
-/// Counters are read at least this often, lest one wrap twice unseen.
+/// Counters are read at least this often, lest a 32-bit register wrap twice unseen.
 pub(crate) const SLOWEST_HZ: f64 = 1.0;
 
-/// A counter block, mapped and not yet changed.
+/// A counter, opened and not yet changed.
 #[derive(Debug)]
-pub(crate) struct CounterBlock {
-    pub(crate) name: Name,
-    pub(crate) kind: CounterKind,
-    pub(crate) covers: String,
-    pub(crate) ports: Vec<Name>,
-    numbers: Vec<u32>,
-    windows: Vec<RegisterWindow>,
+pub(crate) enum TrafficCounter {
+    Registers(CounterBlock),
+    Pmu(UncoreCounter),
 }
 
-/// What one counter register of a port says, and which.
-#[derive(Debug, Clone, Copy)]
-struct CountRegister {
-    /// Index of the window it lies in.
-    window: usize,
-    offset: usize,
-}
-
-/// A counter block that counts. Dropping it leaves the registers as they were found.
+/// A counter that counts.
 #[derive(Debug)]
-pub(crate) struct ActiveBlock {
-    windows: Vec<RegisterWindow>,
-    programmings: Vec<Programming>,
-    ports: Vec<ActivePort>,
-    bytes_per_count: u64,
+pub(crate) enum ActiveCounter {
+    Registers(ActiveBlock),
+    Pmu(ActiveUncore),
 }
 
-#[derive(Debug)]
-struct ActivePort {
-    read: (CountRegister, Unwrapped),
-    write: (CountRegister, Unwrapped),
+/// What passed a port since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Moved {
+    /// Reads and writes are told apart.
+    Apart { read_bytes: u64, write_bytes: u64 },
+    /// They are not.
+    Together { bytes: u64 },
 }
 
-/// A block does not take what is written to it.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "counter {block}: register {offset:#x} holds {found:#x} after {written:#x} was written: the \
-     block is not open to us; on a board its firmware must set the secure access bit (CCI) or \
-     nothing else may use the block (PPMU)"
-)]
-pub(crate) struct ProgramError {
-    block: Name,
-    offset: usize,
-    written: u32,
-    found: u32,
+/// What one port says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PortReading {
+    /// Its index in the counter.
+    pub(crate) port: usize,
+    pub(crate) moved: Moved,
+    /// Whether part of it is scaled up for time its events were not counted.
+    pub(crate) scaled: bool,
 }
 
-impl CounterBlock {
-    /// Maps a block's registers.
-    pub(crate) fn open(counter: &Counter, registers: &RegisterSource) -> io::Result<Self> {
-        let size = match counter.kind {
-            CounterKind::Cci400 => cci400::SIZE,
-            CounterKind::Cci550 => cci550::SIZE,
-            CounterKind::ExynosPpmu => ppmu_map::SIZE,
+/// What has come to be wrong with a counter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TrafficFault {
+    /// The group of this index says no more.
+    Group(usize, GroupFault),
+    /// From here on its bytes are scaled.
+    Scaled,
+}
+
+/// The counters of a board.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) opened: Vec<TrafficCounter>,
+    /// The one that sees all DRAM traffic, as described or as found.
+    pub(crate) dram: Option<String>,
+    pub(crate) missing: Vec<Missing>,
+    /// How the kernel could show described counters that it does not show.
+    pub(crate) hints: Vec<Missing>,
+}
+
+/// Opens the counters that a description names, and where it names none of the DRAM, the kernel's.
+pub(crate) fn discover(description: &Description, roots: &Roots) -> Counters {
+    let pmus = uncore::find_all(roots);
+    let mut counters = Counters {
+        dram: description.memory.counter.as_ref().map(|name| name.get_ref().clone()),
+        ..Counters::default()
+    };
+    for counter in &description.counters {
+        match uncore::described(counter, &pmus) {
+            Some(source) => counters.open_pmu(counter.name(), source, roots),
+            None => counters.open_registers(counter, roots),
+        }
+    }
+    if counters.dram.is_none() {
+        let used =
+            |name: &str| counters.opened.iter().any(|it| it.pmus().iter().any(|it| it == name));
+        let free: Vec<_> = pmus.iter().filter(|pmu| !used(pmu.name())).collect();
+        let (source, unusable) = uncore::adopted(&free);
+        if let Some(source) = source {
+            let name = source.name().to_string();
+            counters.open_pmu(&name, Ok(source), roots);
+            counters.dram = Some(name);
+        }
+        let unusable = unusable.into_iter().map(|why| Missing {
+            what: "DRAM traffic".to_owned(),
+            why,
+            advice: "describe the board, with a counter, in a TOML file (--board FILE.toml)".into(),
+        });
+        counters.missing.extend(unusable);
+    }
+    counters
+}
+
+impl Counters {
+    fn open_pmu(&mut self, name: &str, source: Result<uncore::Source<'_>, String>, roots: &Roots) {
+        let opened = match source {
+            Ok(source) => source.open(roots, &mut system_call::open).map_err(|missing| *missing),
+            Err(why) => Err(Missing {
+                what: format!("counter {name}"),
+                why,
+                advice: "update its driver, or unload it: then its registers are read".to_owned(),
+            }),
         };
-        let map = |&base: &u64| {
-            let (path, offset) = registers.locate(base);
-            RegisterWindow::open(&path, offset, size).map_err(|error| {
-                io::Error::new(
-                    error.kind(),
-                    format!("mapping {} at {offset:#x}: {error}", path.display()),
-                )
-            })
-        };
-        let windows = counter.bases.iter().map(map).collect::<io::Result<Vec<_>>>()?;
-        Ok(CounterBlock {
-            name: Name::new(counter.name()),
-            kind: counter.kind,
-            covers: counter.covers.clone(),
-            ports: counter.ports.iter().map(|port| Name::new(&port.name)).collect(),
-            numbers: counter.ports.iter().map(|port| port.number).collect(),
-            windows,
-        })
+        match opened {
+            Ok(counter) => self.opened.push(TrafficCounter::Pmu(counter)),
+            Err(missing) => self.missing.push(missing),
+        }
+    }
+
+    fn open_registers(&mut self, counter: &Counter, roots: &Roots) {
+        let block = CounterBlock::open(counter, &roots.registers);
+        if let RegisterSource::DevMem = roots.registers {
+            let revision = block.as_ref().ok().and_then(CounterBlock::revision);
+            self.hints.push(kernel_support::hint(counter, roots, revision));
+        }
+        match block {
+            Ok(block) => self.opened.push(TrafficCounter::Registers(block)),
+            Err(error) => {
+                let advice = match &roots.registers {
+                    RegisterSource::DevMem => format!(
+                        "run as root on a kernel with /dev/mem (CONFIG_DEVMEM, booted with \
+                         iomem=relaxed where CONFIG_STRICT_DEVMEM is set), or load kmod-shim ({})",
+                        kernel_support::module_command(counter)
+                    ),
+                    RegisterSource::Directory(_) | RegisterSource::GuestMemory { .. } => {
+                        "start the emulated board before looking for its counters".to_owned()
+                    }
+                };
+                let what = format!("counter {}", counter.name());
+                self.missing.push(Missing { what, why: error.to_string(), advice });
+            }
+        }
+    }
+}
+
+impl TrafficCounter {
+    /// Its name in `traffic.csv`.
+    pub(crate) fn name(&self) -> &Name {
+        match self {
+            TrafficCounter::Registers(block) => &block.name,
+            TrafficCounter::Pmu(counter) => &counter.name,
+        }
+    }
+
+    /// Its ports, in the order in which they are read.
+    pub(crate) fn ports(&self) -> &[Name] {
+        match self {
+            TrafficCounter::Registers(block) => &block.ports,
+            TrafficCounter::Pmu(counter) => &counter.ports,
+        }
+    }
+
+    /// What it sees.
+    pub(crate) fn covers(&self) -> &str {
+        match self {
+            TrafficCounter::Registers(block) => &block.covers,
+            TrafficCounter::Pmu(counter) => &counter.covers,
+        }
+    }
+
+    /// Where it is read, in words.
+    pub(crate) fn path(&self) -> &str {
+        match self {
+            TrafficCounter::Registers(block) => &block.path,
+            TrafficCounter::Pmu(counter) => &counter.path,
+        }
+    }
+
+    /// What counts, in words.
+    pub(crate) fn kind(&self) -> String {
+        match self {
+            TrafficCounter::Registers(block) => block.kind_in_words().to_owned(),
+            TrafficCounter::Pmu(counter) => match &counter.pmus[..] {
+                [pmu] => format!("perf PMU {pmu}"),
+                pmus => format!("{} perf PMUs", pmus.len()),
+            },
+        }
     }
 
     /// Bytes one count stands for.
     pub(crate) fn bytes_per_count(&self) -> u64 {
-        match self.kind {
-            CounterKind::Cci400 => cci400::BYTES_PER_REQUEST,
-            CounterKind::Cci550 => cci550::BYTES_PER_BEAT,
-            CounterKind::ExynosPpmu => ppmu_map::BYTES_PER_COUNT,
+        match self {
+            TrafficCounter::Registers(block) => block.bytes_per_count(),
+            TrafficCounter::Pmu(counter) => counter.bytes_per_count,
         }
     }
 
-    /// Beats are counted; that a request moves a whole cache line is an assumption.
+    /// Where its numbers come from.
     pub(crate) fn provenance(&self) -> Provenance {
-        match self.kind {
-            CounterKind::Cci400 => Provenance::Estimated,
-            CounterKind::Cci550 | CounterKind::ExynosPpmu => Provenance::Measured,
+        match self {
+            TrafficCounter::Registers(block) => block.provenance(),
+            TrafficCounter::Pmu(counter) => counter.provenance(),
         }
     }
 
-    /// Whether the secure world opened the block to us; `None` where no register says so.
+    /// Whether the secure world opened it to us; `None` where no register says so.
     pub(crate) fn secure_access(&self) -> Option<bool> {
-        match (self.kind, self.windows.first()) {
-            (CounterKind::Cci400, Some(window)) => {
-                Some(window.read(cci400::SECURE_ACCESS) & 1 == 1)
-            }
-            _ => None,
+        match self {
+            TrafficCounter::Registers(block) => block.secure_access(),
+            TrafficCounter::Pmu(_) => None,
         }
     }
 
-    /// Selects the events, lets them count, and takes the counts of now as zero.
-    pub(crate) fn start(self) -> Result<ActiveBlock, ProgramError> {
-        let bytes_per_count = self.bytes_per_count();
-        let refused = |wrong: programming::NotTaken| ProgramError {
-            block: self.name.clone(),
-            offset: wrong.offset,
-            written: wrong.written,
-            found: wrong.found,
-        };
-        // Blocks programmed so far are restored if a later one fails.
-        let mut block = ActiveBlock {
-            windows: self.windows,
-            programmings: Vec::new(),
-            ports: Vec::new(),
-            bytes_per_count,
-        };
-        let pairs = match self.kind {
-            CounterKind::Cci400 => {
-                cci::start(&cci::CCI400, &self.numbers, &mut block).map_err(refused)?
-            }
-            CounterKind::Cci550 => {
-                cci::start(&cci::CCI550, &self.numbers, &mut block).map_err(refused)?
-            }
-            CounterKind::ExynosPpmu => ppmu::start(&self.numbers, &mut block).map_err(refused)?,
-        };
-        block.take_as_zero(pairs);
-        Ok(block)
-    }
-}
-
-impl ActiveBlock {
-    /// Reads every port in turn and hands on (port's index, bytes read, bytes written), both
-    /// since the start. Nothing is allocated.
-    pub(crate) fn read(&mut self, mut each: impl FnMut(usize, u64, u64)) {
-        for (index, port) in self.ports.iter_mut().enumerate() {
-            let count =
-                |register: &CountRegister| self.windows[register.window].read(register.offset);
-            let reads = port.read.1.advance(count(&port.read.0));
-            let writes = port.write.1.advance(count(&port.write.0));
-            each(
-                index,
-                reads.saturating_mul(self.bytes_per_count),
-                writes.saturating_mul(self.bytes_per_count),
-            );
+    /// The PMUs it is read by.
+    pub(crate) fn pmus(&self) -> &[String] {
+        match self {
+            TrafficCounter::Registers(_) => &[],
+            TrafficCounter::Pmu(counter) => &counter.pmus,
         }
     }
 
-    fn take_as_zero(&mut self, pairs: Vec<(CountRegister, CountRegister)>) {
-        let windows = &self.windows;
-        let zero = |register: CountRegister| {
-            (register, Unwrapped::new(windows[register.window].read(register.offset)))
-        };
-        self.ports = pairs
-            .into_iter()
-            .map(|(read, write)| ActivePort { read: zero(read), write: zero(write) })
-            .collect();
+    /// The PMU and the CPU of each of its groups.
+    pub(crate) fn groups(&self) -> Vec<(Name, u32)> {
+        match self {
+            TrafficCounter::Registers(_) => Vec::new(),
+            TrafficCounter::Pmu(counter) => counter.groups(),
+        }
+    }
+
+    /// Lets it count, from zero.
+    ///
+    /// # Errors
+    /// What the registers, or the kernel, did not take.
+    pub(crate) fn start(self, now_ns: u64) -> Result<ActiveCounter, StartError> {
+        Ok(match self {
+            TrafficCounter::Registers(block) => ActiveCounter::Registers(block.start()?),
+            TrafficCounter::Pmu(counter) => ActiveCounter::Pmu(counter.start(now_ns)?),
+        })
     }
 }
 
-impl Drop for ActiveBlock {
-    fn drop(&mut self) {
-        while let Some(programming) = self.programmings.pop() {
-            programming.undo(&self.windows);
+/// A counter does not count.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    #[error(transparent)]
+    Registers(#[from] registers::ProgramError),
+    #[error("its PMU does not start: {0}")]
+    Pmu(#[from] io::Error),
+}
+
+impl ActiveCounter {
+    /// Reads every port in turn and hands on what it says, and what has come to be wrong. A port
+    /// of which nothing new is known is left out. Allocates nothing.
+    pub(crate) fn read(
+        &mut self,
+        now_ns: u64,
+        last: bool,
+        each: impl FnMut(PortReading),
+        fault: impl FnMut(TrafficFault),
+    ) {
+        match self {
+            ActiveCounter::Registers(block) => block.read(each),
+            ActiveCounter::Pmu(counter) => counter.read(now_ns, last, each, fault),
+        }
+    }
+
+    /// How many ports it has, and how many groups of which faults may be told.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        match self {
+            ActiveCounter::Registers(block) => (block.ports(), 0),
+            ActiveCounter::Pmu(counter) => (counter.ports(), counter.groups()),
+        }
+    }
+
+    /// Whether anything it said is scaled.
+    pub(crate) fn is_scaled(&self) -> bool {
+        match self {
+            ActiveCounter::Registers(_) => false,
+            ActiveCounter::Pmu(counter) => counter.is_scaled(),
         }
     }
 }

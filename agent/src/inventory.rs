@@ -2,14 +2,14 @@
 
 use std::io;
 
-use wattline_board::description::{Counter, Description, Rail};
-use wattline_board::{RegisterSource, Roots};
+use wattline_board::Roots;
+use wattline_board::description::{Description, Rail};
 use wattline_ebpf::{EbpfError, Program, Watch};
 use wattline_trace::{CounterRecord, Provenance, RailRecord};
 
-use crate::counter::CounterBlock;
+use crate::counter::{self, TrafficCounter};
 use crate::kernel::{CpuTimes, Kernel};
-use crate::performance::{self, ComponentCounters};
+use crate::performance::{self, ComponentCounters, MarkCounters};
 use crate::privileges::Capability;
 use crate::sensor::RailSensor;
 use crate::sensor::chip::{self, Chip, Quantity};
@@ -18,10 +18,12 @@ use crate::sensor::chip::{self, Chip, Quantity};
 #[derive(Debug)]
 pub struct Inventory {
     pub(crate) rails: Vec<RailSensor>,
-    pub(crate) counters: Vec<CounterBlock>,
+    pub(crate) counters: Vec<TrafficCounter>,
     pub(crate) performance: Vec<ComponentCounters>,
     pub(crate) roots: Roots,
     pub(crate) kernel: Kernel,
+    dram_source: Option<String>,
+    hints: Vec<Missing>,
     chips: Vec<Chip>,
     missing: Vec<Missing>,
 }
@@ -40,7 +42,8 @@ pub struct Missing {
 
 impl Inventory {
     /// Opens the sensors and counters a description names. If it names no rails, every chip that
-    /// reports power, or voltage and current, becomes a rail under its own name.
+    /// reports power, or voltage and current, becomes a rail under its own name. If it names no
+    /// counter of the DRAM, the PMUs of the memory controllers become one, if the kernel has any.
     ///
     /// Never fails: what is not there is in [`Inventory::missing`].
     pub fn discover(description: &Description, roots: &Roots) -> Self {
@@ -50,6 +53,8 @@ impl Inventory {
             performance: Vec::new(),
             roots: roots.clone(),
             kernel: Kernel::default(),
+            dram_source: None,
+            hints: Vec::new(),
             chips: chip::find_all(roots),
             missing: Vec::new(),
         };
@@ -58,7 +63,11 @@ impl Inventory {
         } else {
             description.rails.iter().for_each(|rail| inventory.open_rail(rail));
         }
-        description.counters.iter().for_each(|counter| inventory.open_counter(counter));
+        let found = counter::discover(description, roots);
+        inventory.counters = found.opened;
+        inventory.dram_source = found.dram;
+        inventory.hints = found.hints;
+        inventory.missing.extend(found.missing);
         let (performance, missing) = performance::discover(description, roots);
         inventory.performance = performance;
         inventory.missing.extend(missing);
@@ -92,6 +101,12 @@ impl Inventory {
         self.kernel.cpu_times.clone()
     }
 
+    /// The hardware counters of CPUs, to be read at marks: see [`wattline_ebpf::Marks`]. They count
+    /// from the recorder's start.
+    pub fn mark_counters(&self) -> MarkCounters<'_> {
+        performance::at_marks(&self.performance)
+    }
+
     /// What could not be had.
     pub fn missing(&self) -> &[Missing] {
         &self.missing
@@ -102,9 +117,15 @@ impl Inventory {
         self.rails.iter().map(|rail| rail.name.as_str()).collect()
     }
 
-    /// Names of the counter blocks that were found.
+    /// The counter that sees all DRAM traffic: that which the description names, or that which
+    /// was found where it names none. It may be missing.
+    pub fn dram_source(&self) -> Option<&str> {
+        self.dram_source.as_deref()
+    }
+
+    /// Names of the traffic counters that were found.
     pub fn counter_names(&self) -> Vec<&str> {
-        self.counters.iter().map(|counter| counter.name.as_str()).collect()
+        self.counters.iter().map(|counter| counter.name().as_str()).collect()
     }
 
     /// The rails for a manifest, as long as no recorder has changed their windows (then see
@@ -122,8 +143,13 @@ impl Inventory {
         rate_hz: f64,
         provenance: Option<Provenance>,
     ) -> Vec<CounterRecord> {
-        let record = |counter: &CounterBlock| counter_record(counter, rate_hz, provenance);
+        let record = |counter: &TrafficCounter| counter_record(counter, rate_hz, provenance);
         self.counters.iter().map(record).collect()
+    }
+
+    /// How the kernel could show counters that it does not show.
+    pub(crate) fn hints(&self) -> &[Missing] {
+        &self.hints
     }
 
     /// Every chip of the machine that reports voltage, current or power.
@@ -212,24 +238,6 @@ impl Inventory {
         numbered.into_iter().find(|name| !taken(name)).unwrap_or(name)
     }
 
-    fn open_counter(&mut self, counter: &Counter) {
-        match CounterBlock::open(counter, &self.roots.registers) {
-            Ok(block) => self.counters.push(block),
-            Err(error) => {
-                let advice = match &self.roots.registers {
-                    RegisterSource::DevMem => {
-                        "run as root on a kernel with /dev/mem (CONFIG_DEVMEM, booted with \
-                         iomem=relaxed where CONFIG_STRICT_DEVMEM is set), or load kmod-shim"
-                    }
-                    RegisterSource::Directory(_) | RegisterSource::GuestMemory { .. } => {
-                        "start the emulated board before looking for its counters"
-                    }
-                };
-                self.miss(format!("counter {}", counter.name()), error.to_string(), advice);
-            }
-        }
-    }
-
     fn miss(&mut self, what: String, why: String, advice: &str) {
         self.missing.push(Missing { what, why, advice: advice.to_owned() });
     }
@@ -260,16 +268,17 @@ pub(crate) fn rail_record(
 }
 
 pub(crate) fn counter_record(
-    counter: &CounterBlock,
+    counter: &TrafficCounter,
     rate_hz: f64,
     provenance: Option<Provenance>,
 ) -> CounterRecord {
     CounterRecord {
-        source: counter.name.to_string(),
-        ports: counter.ports.iter().map(ToString::to_string).collect(),
+        source: counter.name().to_string(),
+        path: counter.path().to_owned(),
+        ports: counter.ports().iter().map(ToString::to_string).collect(),
         bytes_per_count: counter.bytes_per_count() as f64,
         interval_ns: (1e9 / rate_hz).round() as u64,
-        covers: counter.covers.clone(),
+        covers: counter.covers().to_owned(),
         provenance: provenance.unwrap_or_else(|| counter.provenance()),
     }
 }

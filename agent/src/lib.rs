@@ -39,6 +39,7 @@ pub mod interrupt;
 mod inventory;
 mod kernel;
 pub mod launch;
+mod perf_event;
 mod performance;
 pub mod privileges;
 pub mod probe;
@@ -51,4 +52,5 @@ pub mod watch;
 
 pub use inventory::{Inventory, Missing};
 pub use kernel::CpuTimes;
+pub use performance::{MarkCounters, MarkEvents};
 pub use recorder::{AgentReport, RailRate, Recorder, Settings, StartError};

@@ -19,36 +19,31 @@
 //!
 //! Counters are opened with a component's inventory, while there are capabilities, count from the
 //! recorder's start, and are summed over the component's CPUs. They are cumulative and never go
-//! back. See [`scaling`] for CPUs with fewer counters than events.
+//! back. See [`crate::perf_event::scaling`] for CPUs with fewer counters than events.
 
+mod at_marks;
 mod discovery;
 mod event;
-mod group;
 mod pmu;
 #[cfg(test)]
 mod readings_tests;
-mod refusal;
-mod scaling;
-mod system_call;
 #[cfg(test)]
 mod tests;
 
+use std::os::fd::BorrowedFd;
+
 use wattline_trace::{HardwareCounterRecord, Name, Provenance};
 
+use crate::perf_event::{ActiveGroups, Group, GroupFault};
 use event::Event;
-use group::{ActiveGroup, Group};
-use scaling::Stretch;
 
+pub(crate) use at_marks::at_marks;
+pub use at_marks::{MarkCounters, MarkEvents};
 pub(crate) use discovery::discover;
-pub(crate) use group::GroupFault;
 
 /// The most readings a second: each interrupts every CPU that is counted, and wakes those that
 /// sleep. [kernel/events/core.c, perf_event_read]
 pub(crate) const FASTEST_HZ: f64 = 100.0;
-
-/// Where groups take turns (at each tick of the kernel, 1 to 10 ms), a stretch that is scaled is
-/// at least so long, that each had its turns in it.
-const SHORTEST_SCALED_NS: u64 = 100_000_000;
 
 /// The name of the estimate in `counters.csv`.
 const BYTES_ESTIMATED: &str = "bytes_estimated";
@@ -69,11 +64,10 @@ pub(crate) struct ComponentCounters {
 /// Counters of one component that count.
 #[derive(Debug)]
 pub(crate) struct ActiveCounters {
-    groups: Vec<ActiveGroup>,
+    groups: ActiveGroups,
     events: usize,
     /// Where refills and write-backs stand among the events, and the cache line.
     traffic: Option<(usize, usize, u64)>,
-    settled_ns: u64,
     /// The sum of each event, and whether it is scaled; none where it is not known now.
     sums: Vec<Option<(u64, bool)>>,
 }
@@ -83,6 +77,16 @@ impl ComponentCounters {
     pub(crate) fn names(&self) -> Vec<&'static str> {
         let estimate = self.traffic().map(|_| BYTES_ESTIMATED);
         self.events.iter().map(|(event, _)| event.name()).chain(estimate).collect()
+    }
+
+    /// The events, and the counters of each CPU.
+    fn counters(&self) -> impl Iterator<Item = (Event, u32, BorrowedFd<'_>)> {
+        let of_event = |(index, (event, _)): (usize, &(Event, &'static str))| {
+            let event = *event;
+            let groups = self.groups.iter();
+            groups.filter_map(move |it| Some((event, it.cpu, it.counter(index)?)))
+        };
+        self.events.iter().enumerate().flat_map(of_event)
     }
 
     /// Groups into which the events of one CPU had to be split.
@@ -126,15 +130,10 @@ impl ComponentCounters {
     pub(crate) fn start(self, now_ns: u64) -> Result<ActiveCounters, (u32, std::io::Error)> {
         let traffic = self.traffic();
         let events = self.events.len();
-        let start = |group: Group| {
-            let cpu = group.cpu;
-            group.start(now_ns).map_err(|error| (cpu, error))
-        };
         Ok(ActiveCounters {
-            groups: self.groups.into_iter().map(start).collect::<Result<_, _>>()?,
+            groups: ActiveGroups::start(self.groups, now_ns)?,
             events,
             traffic,
-            settled_ns: now_ns,
             sums: vec![None; events],
         })
     }
@@ -156,31 +155,21 @@ impl ActiveCounters {
         &mut self,
         now_ns: u64,
         last: bool,
-        mut fault: impl FnMut(usize, GroupFault),
+        fault: impl FnMut(usize, GroupFault),
     ) {
-        for (index, group) in self.groups.iter_mut().enumerate() {
-            if let Some(wrong) = group.observe(now_ns, last) {
-                fault(index, wrong);
-            }
-        }
         self.sums.fill(None);
-        let live = || self.groups.iter().filter(|group| !group.is_gone);
-        let exact = live().all(|group| group.totals.stretch() == Stretch::Whole);
-        let long = now_ns.saturating_sub(self.settled_ns) >= SHORTEST_SCALED_NS;
-        if live().next().is_none() || !(exact || long || last) {
+        if !self.groups.observe(now_ns, last, fault) {
             return;
         }
-        self.settled_ns = now_ns;
         self.sums.fill(Some((0, false)));
-        for group in &mut self.groups {
-            let starved = !group.is_gone && group.totals.settle() == Stretch::Starved;
+        for group in self.groups.iter() {
             for (event, sum) in self.sums.iter_mut().enumerate() {
                 let Some(position) = group.position(event) else { continue };
                 let add = |(total, scaled): (u64, bool)| {
                     let counted = group.totals.count(position);
                     (total.saturating_add(counted), scaled | group.totals.is_scaled())
                 };
-                *sum = sum.filter(|_| !starved).map(add);
+                *sum = sum.filter(|_| !group.is_starved).map(add);
             }
         }
     }

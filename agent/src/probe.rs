@@ -6,11 +6,12 @@ mod text;
 use serde::Serialize;
 use wattline_board::Roots;
 use wattline_board::clock::{Clock, WallClock};
-use wattline_board::description::{CounterKind, Description};
+use wattline_board::description::Description;
 use wattline_ebpf::{Finding, Support};
+use wattline_trace::Provenance;
 
 use crate::attribute::Attribute;
-use crate::counter::CounterBlock;
+use crate::counter::TrafficCounter;
 use crate::inventory::{Inventory, Missing};
 use crate::kernel;
 use crate::performance::ComponentCounters;
@@ -32,7 +33,7 @@ pub struct Probe {
     pub rails: Vec<Rail>,
     /// Every chip that reports voltage, current or power.
     pub chips: Vec<SensorChip>,
-    /// The counter blocks that would be recorded.
+    /// The traffic counters that would be recorded.
     pub counters: Vec<Counter>,
     /// The hardware counters of CPU components that would be recorded.
     pub hardware_counters: Vec<HardwareCounters>,
@@ -140,13 +141,19 @@ pub struct SensorChannel {
     pub error: Option<String>,
 }
 
-/// A counter block that would be recorded.
+/// A traffic counter that would be recorded.
 #[derive(Debug, Clone, Serialize)]
 pub struct Counter {
     /// Its name in `traffic.csv`.
     pub name: String,
-    /// Its register map.
-    pub kind: &'static str,
+    /// The perf PMU that counts, or the register map.
+    pub kind: String,
+    /// Where it is read.
+    pub path: String,
+    /// Whether it is taken to see all DRAM traffic.
+    pub is_dram: bool,
+    /// Where its bytes come from: measured, scaled or estimated.
+    pub provenance: Provenance,
     /// Its ports.
     pub ports: Vec<String>,
     /// Bytes one count stands for.
@@ -170,6 +177,8 @@ pub struct HardwareCounters {
     pub events: Vec<&'static str>,
     /// Groups that take turns on each CPU; with one, all is counted all the time.
     pub groups_per_cpu: usize,
+    /// Whether `record` reads them at marks too, from BPF, besides at samples.
+    pub at_marks: bool,
 }
 
 impl Probe {
@@ -179,6 +188,8 @@ impl Probe {
         let inventory = Inventory::discover(description, roots);
         let mut missing = inventory.missing().to_vec();
         missing.extend(closed_counters(&inventory.counters));
+        missing.extend(inventory.hints().iter().cloned());
+        missing.extend(no_dram_counter(&inventory, description));
         missing.extend(nothing_at_all(&inventory, description));
         let bpf = kernel::support(roots);
         missing.extend(bpf.iter().flat_map(|bpf| &bpf.findings).filter_map(lacking));
@@ -191,9 +202,13 @@ impl Probe {
             components: description.components.iter().map(component).collect(),
             rails: inventory.rails.iter().map(rail).collect(),
             chips: inventory.chips().iter().map(chip).collect(),
-            counters: inventory.counters.iter().map(counter).collect(),
-            hardware_counters: inventory.performance.iter().map(hardware_counters).collect(),
-            traffic_pmus: machine::traffic_pmus(&roots.sysfs),
+            counters: inventory.counters.iter().map(|it| counter(it, &inventory)).collect(),
+            hardware_counters: inventory
+                .performance
+                .iter()
+                .map(|it| hardware_counters(it, bpf.as_ref().is_some_and(Support::works)))
+                .collect(),
+            traffic_pmus: machine::traffic_pmus(&roots.sysfs, &inventory.counters),
             powercap: machine::power_domains(&roots.sysfs),
             cpufreq: machine::frequency_policies(&roots.sysfs),
             privileges: privileges::needs(),
@@ -261,36 +276,36 @@ fn chip(chip: &Chip) -> SensorChip {
     }
 }
 
-fn counter(counter: &CounterBlock) -> Counter {
+fn counter(counter: &TrafficCounter, inventory: &Inventory) -> Counter {
     Counter {
-        name: counter.name.to_string(),
-        kind: match counter.kind {
-            CounterKind::Cci400 => "CCI-400",
-            CounterKind::Cci550 => "CCI-550",
-            CounterKind::ExynosPpmu => "Exynos PPMU",
-        },
-        ports: counter.ports.iter().map(ToString::to_string).collect(),
+        name: counter.name().to_string(),
+        kind: counter.kind(),
+        path: counter.path().to_owned(),
+        is_dram: inventory.dram_source() == Some(counter.name().as_str()),
+        provenance: counter.provenance(),
+        ports: counter.ports().iter().map(ToString::to_string).collect(),
         bytes_per_count: counter.bytes_per_count(),
-        covers: counter.covers.clone(),
+        covers: counter.covers().to_owned(),
         secure_access: counter.secure_access(),
     }
 }
 
-fn hardware_counters(counters: &ComponentCounters) -> HardwareCounters {
+fn hardware_counters(counters: &ComponentCounters, at_marks: bool) -> HardwareCounters {
     HardwareCounters {
         component: counters.component.to_string(),
         pmus: counters.pmus.clone(),
         cpus: counters.cpus.clone(),
         events: counters.names(),
         groups_per_cpu: counters.groups_per_cpu(),
+        at_marks,
     }
 }
 
 /// Blocks that can be mapped and still say nothing.
-fn closed_counters(counters: &[CounterBlock]) -> impl Iterator<Item = Missing> {
+fn closed_counters(counters: &[TrafficCounter]) -> impl Iterator<Item = Missing> {
     let closed = counters.iter().filter(|counter| counter.secure_access() == Some(false));
     closed.map(|counter| Missing {
-        what: format!("counter {}", counter.name),
+        what: format!("counter {}", counter.name()),
         why: "its secure access register keeps the non-secure world out; its counts may read 0"
             .to_owned(),
         advice: "boot a firmware that sets bit 0 of that register".to_owned(),
@@ -301,6 +316,20 @@ fn lacking(finding: &Finding) -> Option<Missing> {
     let advice = finding.advice.filter(|_| !finding.good)?.to_owned();
     let why = finding.finding.trim_end_matches('.').to_owned();
     Some(Missing { what: format!("BPF, {}", finding.what), why, advice })
+}
+
+/// DRAM traffic that nothing counts is told of, where no described counter is missing either.
+fn no_dram_counter(inventory: &Inventory, description: &Description) -> Option<Missing> {
+    let none = inventory.dram_source().is_none() && description.counters.is_empty();
+    none.then(|| Missing {
+        what: "DRAM traffic".to_owned(),
+        why: "the board's description names no counter of it, and the kernel has no PMU of a \
+              memory controller"
+            .to_owned(),
+        advice: "runs record no DRAM bytes; a virtual machine has none, a board may need its \
+                 kernel's driver (modprobe) or a node in its device tree"
+            .to_owned(),
+    })
 }
 
 /// A machine with no sensor at all is told so plainly.

@@ -18,7 +18,7 @@ use wattline_trace::{
     TableWriter, WriteError,
 };
 
-use crate::counter::{ActiveBlock, CounterBlock};
+use crate::counter::{ActiveCounter, TrafficCounter};
 use crate::inventory::{self, Inventory};
 use crate::performance;
 use crate::sampler::cpu_channel::CpuChannel;
@@ -26,7 +26,7 @@ use crate::sampler::queue::{Queue, WhenFull};
 use crate::sampler::{Pace, Sampled, Sampler, Watched};
 use crate::sensor::RailSensor;
 use crate::sensor::channel::RailChannel;
-use writer::{PortLabel, RailLabel, Writer, Written};
+use writer::{RailLabel, TrafficLabels, Writer, Written};
 
 pub use report::{AgentReport, RailRate};
 pub use settings::{Settings, StartError};
@@ -95,7 +95,8 @@ impl Recorder {
                 RailChannel::new(rail, window_ns)
             })
             .collect();
-        let counting = start_counters(counters, settings.counter_rate_hz(), &mut notes);
+        let rate_hz = settings.counter_rate_hz();
+        let counting = start_counters(counters, rate_hz, clock.now_ns(), &mut notes);
 
         let performance_rate_hz = settings.counter_rate_hz().min(performance::FASTEST_HZ);
         let hardware =
@@ -106,7 +107,7 @@ impl Recorder {
         let writer = Writer::new(
             Arc::clone(&queue),
             rail_labels,
-            counting.ports,
+            counting.labels,
             hardware.labels,
             bundle,
             &roots,
@@ -124,7 +125,7 @@ impl Recorder {
         let shared = (Arc::clone(clock), Arc::clone(&queue));
         let watched = Watched {
             rails: channels,
-            blocks: counting.blocks,
+            traffic: counting.active,
             performance: hardware.active,
             cpus: cpu_times.map(CpuChannel::new),
         };
@@ -230,6 +231,7 @@ impl Recorder {
             rail: rail.name.clone(),
             fresh_hz: if seconds > 0.0 { fresh as f64 / seconds } else { 0.0 },
         });
+        let scaled = self.counters.iter().zip(&sampled.scaled).filter(|(_, scaled)| **scaled);
         AgentReport {
             seconds,
             cpu_ns: tally.cpu_ns + written.cpu_ns,
@@ -245,6 +247,7 @@ impl Recorder {
             bpf_runs: written.bpf.map(|cost| cost.runs),
             bpf_drops: written.bpf_drops,
             rails: rates.collect(),
+            scaled: scaled.map(|(counter, _)| counter.source.clone()).collect(),
         }
     }
 }
@@ -279,29 +282,33 @@ fn settle(
     rails
 }
 
-/// Counter blocks that took their programming.
+/// Traffic counters that count.
 #[derive(Debug, Default)]
 struct Counting {
-    blocks: Vec<ActiveBlock>,
-    ports: Vec<PortLabel>,
+    active: Vec<ActiveCounter>,
+    labels: TrafficLabels,
     records: Vec<CounterRecord>,
 }
 
 fn start_counters(
-    counters: Vec<CounterBlock>,
+    counters: Vec<TrafficCounter>,
     rate_hz: f64,
+    now_ns: u64,
     notes: &mut Vec<(Name, String)>,
 ) -> Counting {
     let mut counting = Counting::default();
     for counter in counters {
-        let source = counter.name.clone();
+        let source = counter.name().clone();
         let record = inventory::counter_record(&counter, rate_hz, None);
-        let ports = counter.ports.clone();
-        match counter.start() {
-            Ok(block) => {
-                let label = |port| PortLabel { source: source.clone(), port };
-                counting.blocks.push(block);
-                counting.ports.extend(ports.into_iter().map(label));
+        let (ports, groups) = (counter.ports().to_vec(), counter.groups());
+        match counter.start(now_ns) {
+            Ok(active) => {
+                counting.active.push(active);
+                let of_port = |port| (source.clone(), port);
+                counting.labels.ports.extend(ports.into_iter().map(of_port));
+                let of_group = |(pmu, cpu)| (source.clone(), pmu, cpu);
+                counting.labels.groups.extend(groups.into_iter().map(of_group));
+                counting.labels.counters.push(source);
                 counting.records.push(record);
             }
             Err(error) => notes.push((source, error.to_string())),

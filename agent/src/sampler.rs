@@ -16,7 +16,7 @@ use std::thread::JoinHandle;
 use nix::time::{ClockId, clock_gettime};
 use wattline_board::clock::{Clock, attend};
 
-use crate::counter::ActiveBlock;
+use crate::counter::{ActiveCounter, PortReading, TrafficFault};
 use crate::fault::Verdict;
 use crate::performance::ActiveCounters;
 use crate::sensor::channel::{Look, RailChannel};
@@ -54,7 +54,7 @@ pub(crate) struct Pace {
 #[derive(Debug)]
 pub(crate) struct Watched {
     pub(crate) rails: Vec<RailChannel>,
-    pub(crate) blocks: Vec<ActiveBlock>,
+    pub(crate) traffic: Vec<ActiveCounter>,
     pub(crate) performance: Vec<ActiveCounters>,
     pub(crate) cpus: Option<CpuChannel>,
 }
@@ -65,7 +65,7 @@ pub(crate) struct Sampler {
     clock: Arc<dyn Clock>,
     queue: Arc<Queue>,
     rails: Vec<RailChannel>,
-    blocks: Vec<ActiveBlock>,
+    traffic: Vec<ActiveCounter>,
     cpus: Option<CpuChannel>,
     /// Where it wakes, if it decides that itself.
     placement: Option<Placement>,
@@ -73,7 +73,7 @@ pub(crate) struct Sampler {
     /// Fresh readings of each rail.
     fresh: Vec<u64>,
     rails_due: Cadence,
-    blocks_due: Cadence,
+    traffic_due: Cadence,
     cpus_due: Cadence,
     performance_due: Cadence,
     tally_due: Cadence,
@@ -87,6 +87,8 @@ pub(crate) struct Sampled {
     pub(crate) tally: Tally,
     /// Fresh readings of each rail.
     pub(crate) fresh: Vec<u64>,
+    /// Whether each traffic counter was ever scaled.
+    pub(crate) scaled: Vec<bool>,
 }
 
 /// Tells the writer, when dropped, that no more will come.
@@ -112,12 +114,12 @@ impl Sampler {
             queue,
             fresh: vec![0; watched.rails.len()],
             rails: watched.rails,
-            blocks: watched.blocks,
+            traffic: watched.traffic,
             performance: watched.performance,
             cpus: watched.cpus,
             placement: None,
             rails_due: Cadence::new(now_ns, pace.rate_hz),
-            blocks_due: Cadence::new(now_ns, pace.counter_rate_hz),
+            traffic_due: Cadence::new(now_ns, pace.counter_rate_hz),
             performance_due: Cadence::new(now_ns, pace.performance_rate_hz),
             cpus_due: Cadence::new(now_ns, pace.rate_hz),
             tally_due: Cadence::new(now_ns, TALLY_HZ),
@@ -162,7 +164,8 @@ impl Sampler {
         if self.clock.now_ns() != self.tally.t_ns {
             self.give_account();
         }
-        Sampled { tally: self.tally, fresh: self.fresh }
+        let scaled = self.traffic.iter().map(ActiveCounter::is_scaled).collect();
+        Sampled { tally: self.tally, fresh: self.fresh, scaled }
     }
 
     fn has_live_rails(&self) -> bool {
@@ -172,11 +175,11 @@ impl Sampler {
     /// The next instant at which anything is read.
     fn next_reading_ns(&self) -> Option<u64> {
         let rails = self.has_live_rails().then(|| self.rails_due.deadline_ns());
-        let blocks = (!self.blocks.is_empty()).then(|| self.blocks_due.deadline_ns());
+        let traffic = (!self.traffic.is_empty()).then(|| self.traffic_due.deadline_ns());
         let cpus = self.cpus.as_ref().map(|_| self.cpus_due.deadline_ns());
         let performance =
             (!self.performance.is_empty()).then(|| self.performance_due.deadline_ns());
-        rails.into_iter().chain(blocks).chain(performance).chain(cpus).min()
+        rails.into_iter().chain(traffic).chain(performance).chain(cpus).min()
     }
 
     /// Sleeps until something is due, or it is time to stop.
@@ -199,16 +202,16 @@ impl Sampler {
     fn tick(&mut self, everything: bool) {
         let now_ns = self.clock.now_ns();
         let rails = self.rails_due.take(now_ns).or(everything.then_some(0));
-        let blocks = self.blocks_due.take(now_ns).or(everything.then_some(0));
+        let traffic = self.traffic_due.take(now_ns).or(everything.then_some(0));
         let cpus = self.cpus_due.take(now_ns).or(everything.then_some(0));
         let performance = self.performance_due.take(now_ns).or(everything.then_some(0));
         let rails = rails.filter(|_| self.has_live_rails());
-        let blocks = blocks.filter(|_| !self.blocks.is_empty());
+        let traffic = traffic.filter(|_| !self.traffic.is_empty());
         if rails.is_some() {
             self.read_rails();
         }
-        if blocks.is_some() {
-            self.read_blocks();
+        if traffic.is_some() {
+            self.read_traffic(everything);
         }
         let cpus = cpus.filter(|_| self.cpus.is_some());
         if cpus.is_some() {
@@ -218,7 +221,7 @@ impl Sampler {
         if performance.is_some() {
             self.read_performance(everything);
         }
-        let taken = [rails, blocks, performance, cpus];
+        let taken = [rails, traffic, performance, cpus];
         self.tally.ticks += u64::from(taken.iter().any(Option::is_some));
         // Of one rate, they miss the same deadlines.
         self.tally.overruns += taken.into_iter().flatten().max().unwrap_or(0);
@@ -244,23 +247,34 @@ impl Sampler {
                 }
             }
         }
-        if !self.has_live_rails() && self.blocks.is_empty() {
+        if !self.has_live_rails() && self.traffic.is_empty() {
             self.queue.notice(Notice::AllGone { t_ns: self.clock.now_ns() });
         }
     }
 
-    fn read_blocks(&mut self) {
-        let mut first = 0;
-        for block in &mut self.blocks {
+    fn read_traffic(&mut self, last: bool) {
+        let (mut first_port, mut first_group) = (0, 0);
+        for (index, counter) in self.traffic.iter_mut().enumerate() {
             let t_ns = self.clock.now_ns();
-            let mut ports = 0;
-            block.read(|index, read_bytes, write_bytes| {
-                let port = first + index as u16;
-                ports += 1;
-                self.queue.reading(Reading::Port { t_ns, port, read_bytes, write_bytes });
-            });
-            first += ports;
-            self.tally.samples += u64::from(ports);
+            let (ports, groups) = counter.size();
+            let mut readings = 0;
+            let each = |PortReading { port, moved, scaled }: PortReading| {
+                let port = (first_port + port) as u16;
+                readings += 1;
+                self.queue.reading(Reading::Port { t_ns, port, moved, scaled });
+            };
+            let tell = |fault| {
+                self.queue.notice(match fault {
+                    TrafficFault::Group(group, fault) => {
+                        Notice::Traffic { t_ns, group: (first_group + group) as u16, fault }
+                    }
+                    TrafficFault::Scaled => Notice::Scaled { t_ns, counter: index as u16 },
+                });
+            };
+            counter.read(t_ns, last, each, tell);
+            self.tally.samples += readings;
+            first_port += ports;
+            first_group += groups;
         }
     }
 

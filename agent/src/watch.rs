@@ -3,16 +3,19 @@
 //! * [`Mark`]s come from probes: something began or ended on a thread.
 //! * [`Nesting`] pairs them, thread by thread, and puts layers into their images. What has no
 //!   partner is counted ([`Unmatched`]) and never made into a span.
+//! * [`CountsAtMark`] become what the CPU's counters counted over a span ([`SpanCount`]).
 //! * [`Attribution`] says on which component an image ran: where the program's threads spent most
 //!   of their time meanwhile.
 
 mod attribution;
+mod counts;
 mod nesting;
 mod pairing;
 
 use wattline_trace::Name;
 
 pub use attribution::Attribution;
+pub use counts::{CountsAtMark, SpanCount};
 pub use nesting::{ImageSpan, LayerSpan, Nesting};
 pub use pairing::Unmatched;
 
@@ -52,4 +55,6 @@ pub struct Mark {
     pub begins: bool,
     /// What the program calls it.
     pub name: Option<Name>,
+    /// What the CPU's counters said, where they are read at marks.
+    pub counts: Option<CountsAtMark>,
 }

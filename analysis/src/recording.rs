@@ -253,6 +253,7 @@ impl Recording<'_> {
             .map(|component| component.provenance)
             .chain(rails.map(|rail| rail.provenance))
             .chain(counters.map(|counter| counter.provenance))
+            .chain(self.traffic.is_scaled().then_some(Provenance::Scaled))
             .chain(split)
             .fold(board, Ord::max)
     }

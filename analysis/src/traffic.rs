@@ -38,6 +38,7 @@ pub(crate) struct Traffic {
     /// Each block with its flanks, then each block alone, then each idle stretch.
     stretches: Vec<Stretch>,
     blocks: usize,
+    is_scaled: bool,
 }
 
 impl Traffic {
@@ -65,6 +66,7 @@ impl Traffic {
             ports: BTreeMap::new(),
             stretches,
             blocks: timeline.blocks().len(),
+            is_scaled: false,
         };
         if counter.is_none() && !bundle.has::<TrafficRow>() {
             return Ok(traffic);
@@ -73,6 +75,7 @@ impl Traffic {
         for_each_row::<TrafficRow>(bundle, warnings, |number, row, path| {
             monotonic.check(number, &row, path)?;
             if counter.is_some_and(|counter| row.source == *counter.source) {
+                traffic.is_scaled |= row.scaled;
                 let port = traffic.ports.entry(row.port.clone());
                 port.or_insert_with(|| Port::new(&row, &instants)).add(&row);
                 if let Some(tick) = ticks.add(&row) {
@@ -87,6 +90,11 @@ impl Traffic {
             traffic.refusal = port_fault(counter, &traffic.ports);
         }
         Ok(traffic)
+    }
+
+    /// Whether any of the counts was scaled up for time the counter was not scheduled.
+    pub(crate) fn is_scaled(&self) -> bool {
+        self.is_scaled
     }
 
     /// DRAM bytes above idle of block `index`, which holds one whole run.

@@ -128,7 +128,7 @@ proptest! {
         bytes.sort_unstable();
         let model = tables.traffic[0].clone();
         tables.traffic = times.iter().zip(&bytes).map(|(&t_ns, &count)| {
-            TrafficRow { t_ns, read_bytes: count, write_bytes: count, ..model.clone() }
+            TrafficRow { t_ns, total_bytes: count, ..model.clone() }
         }).collect();
         if let Ok(analysis) = tables.try_analysis() {
             for row in &analysis.summary {

@@ -153,10 +153,10 @@ fn clocks_and_counters_that_go_backwards() {
     let error = failure(&twice);
     assert!(error.contains("power.csv: data row 7: the time of rail"), "{error}");
     let mut counter = tables();
-    counter.traffic[200].read_bytes = 3;
+    counter.traffic[200].total_bytes = 3;
     let error = failure(&counter);
     assert!(
-        error.contains("traffic.csv: data row 201: ppmu port dmc0 read_bytes goes from"),
+        error.contains("traffic.csv: data row 201: ppmu port dmc0 total_bytes goes from"),
         "{error}"
     );
     let mut agent = tables();

@@ -45,6 +45,8 @@ struct mark {
 	char name[NAME_BYTES];
 };
 
+#include "counters.h"
+
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 4096); /* set by the loader */
@@ -60,8 +62,9 @@ static __always_inline int is_wanted(void)
 	return state && *state;
 }
 
-static __always_inline void begin_mark(struct mark *mark, struct probe *probe)
+static __always_inline void begin_mark(struct counted_mark *counted_mark, struct probe *probe)
 {
+	struct mark *mark = &counted_mark->mark;
 	__u64 ids = bpf_get_current_pid_tgid();
 
 	mark->t_ns = bpf_ktime_get_ns();
@@ -72,14 +75,16 @@ static __always_inline void begin_mark(struct mark *mark, struct probe *probe)
 	mark->cpu = bpf_get_smp_processor_id();
 	mark->moment = probe->moment;
 	mark->name_bytes = 0;
+	read_counters(counted_mark);
 }
 
 /*
  * The mark is built on the stack, not in memory of the CPU's: a probe's program may be preempted
  * by that of another thread.
  */
-static __always_inline int emit(struct mark *mark, __u64 name)
+static __always_inline int emit(struct counted_mark *counted_mark, __u64 name)
 {
+	struct mark *mark = &counted_mark->mark;
 	__u64 bytes = __builtin_offsetof(struct mark, name);
 
 	if (name) {
@@ -92,7 +97,8 @@ static __always_inline int emit(struct mark *mark, __u64 name)
 			bytes += length;
 		}
 	}
-	if (bpf_ringbuf_output(&records, mark, bytes, BPF_RB_NO_WAKEUP))
+	if (bpf_ringbuf_output(&records, (void *)mark - bytes_ahead(), bytes + bytes_ahead(),
+			       BPF_RB_NO_WAKEUP))
 		count_drop();
 	return 0;
 }
@@ -176,7 +182,7 @@ int on_usdt(struct pt_regs *ctx)
 	__u32 id = __bpf_usdt_spec_id(ctx);
 	struct __bpf_usdt_spec *spec = bpf_map_lookup_elem(&__bpf_usdt_specs, &id);
 	struct probe *probe;
-	struct mark mark;
+	struct counted_mark mark;
 	__u32 index;
 
 	if (!spec)
@@ -186,8 +192,8 @@ int on_usdt(struct pt_regs *ctx)
 	if (!probe || !is_wanted())
 		return 0;
 	begin_mark(&mark, probe);
-	mark.ids[0] = usdt_argument(ctx, spec, probe->ids[0]);
-	mark.ids[1] = usdt_argument(ctx, spec, probe->ids[1]);
+	mark.mark.ids[0] = usdt_argument(ctx, spec, probe->ids[0]);
+	mark.mark.ids[1] = usdt_argument(ctx, spec, probe->ids[1]);
 	return emit(&mark, usdt_argument(ctx, spec, probe->name));
 }
 
@@ -222,26 +228,26 @@ static __always_inline struct probe *probe_here(struct pt_regs *ctx)
 static __always_inline int at_instruction(struct pt_regs *ctx)
 {
 	struct probe *probe = probe_here(ctx);
-	struct mark mark;
+	struct counted_mark mark;
 
 	if (!probe || !is_wanted())
 		return 0;
 	begin_mark(&mark, probe);
-	mark.ids[0] = call_argument(ctx, probe->ids[0]);
-	mark.ids[1] = call_argument(ctx, probe->ids[1]);
+	mark.mark.ids[0] = call_argument(ctx, probe->ids[0]);
+	mark.mark.ids[1] = call_argument(ctx, probe->ids[1]);
 	return emit(&mark, call_argument(ctx, probe->name));
 }
 
 static __always_inline int at_return(struct pt_regs *ctx)
 {
 	struct probe *probe = probe_here(ctx);
-	struct mark mark;
+	struct counted_mark mark;
 
 	if (!probe || !is_wanted())
 		return 0;
 	begin_mark(&mark, probe);
-	mark.moment = END;
-	mark.ids[0] = PT_REGS_RC(ctx);
+	mark.mark.moment = END;
+	mark.mark.ids[0] = PT_REGS_RC(ctx);
 	return emit(&mark, 0);
 }
 

@@ -3,7 +3,8 @@
 use std::convert::Infallible;
 
 use crate::{
-    Cost, CpuTime, EbpfError, FrequencyEvent, Left, Mark, MarkSettings, Probe, Scope, Target, Watch,
+    Cost, CpuTime, EbpfError, FrequencyEvent, Left, Mark, MarkCounter, MarkSettings, Probe, Scope,
+    Target, Watch,
 };
 
 /// One loaded program, to be metered.
@@ -116,6 +117,20 @@ impl Marks {
         _probes: &[Probe],
         _sched: &Sched,
         _settings: MarkSettings,
+    ) -> Result<Self, EbpfError> {
+        Err(EbpfError::NotBuilt)
+    }
+
+    /// Attaches every probe, or none, with counters that are read at marks.
+    ///
+    /// # Errors
+    /// [`EbpfError::NotBuilt`], always.
+    pub fn attach_with_counters(
+        _probes: &[Probe],
+        _scope: Scope,
+        _sched: Option<&Sched>,
+        _settings: MarkSettings,
+        _counters: &[MarkCounter<'_>],
     ) -> Result<Self, EbpfError> {
         Err(EbpfError::NotBuilt)
     }

@@ -59,7 +59,10 @@ pub use sched::Sched;
 pub use absent::{Frequency, Marks, Program, Sched, SelfMeter};
 pub use error::{EbpfError, Step};
 pub use frequency_event::{Change, FrequencyEvent, Watch};
-pub use mark::{Arguments, Left, Mark, MarkSettings, Moment, NAME_BYTES, Place, Probe, Scope};
+pub use mark::{
+    Arguments, CounterReading, Counts, Left, MOST_COUNTERS, Mark, MarkCounter, MarkSettings,
+    Moment, NAME_BYTES, Place, Probe, Scope,
+};
 pub use support::{Finding, Support, SupportRoots};
 pub use target::{Cost, CpuTime, Target};
 

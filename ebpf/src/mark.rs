@@ -1,5 +1,6 @@
 //! Probes to attach, and the marks they leave.
 
+use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 
 /// The longest name a mark carries, in bytes; longer ones are cut.
@@ -81,7 +82,7 @@ pub enum Scope {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MarkSettings {
     /// Room for marks that were not drained yet: a power of two of at least one page. A mark
-    /// takes 56 bytes and its name.
+    /// takes 56 bytes and its name, and with counters 8 bytes and 24 for each.
     pub buffer_bytes: u32,
 }
 
@@ -112,7 +113,70 @@ pub struct Mark<'a> {
     /// The string that [`Arguments::name`] points at, without its NUL, cut to less than
     /// [`NAME_BYTES`]; `None` where none is named or it could not be read.
     pub name: Option<&'a [u8]>,
+    /// What the counters of its CPU said, where marks were attached with some.
+    pub counts: Option<Counts<'a>>,
 }
+
+/// The most events that are read at a mark.
+pub const MOST_COUNTERS: usize = 6;
+
+/// A perf event of one CPU that is read at the marks left there.
+#[derive(Debug, Clone, Copy)]
+pub struct MarkCounter<'a> {
+    /// Which of the events it is, from 0; the same on every CPU.
+    pub slot: usize,
+    /// The CPU whose event it is.
+    pub cpu: u32,
+    /// The event, as `perf_event_open` gave it.
+    pub event: BorrowedFd<'a>,
+}
+
+/// What the counters of a CPU said at a mark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts<'a>(pub(crate) &'a [u8]);
+
+/// What one counter said.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CounterReading {
+    /// The count.
+    pub count: u64,
+    /// Time for which the event was enabled.
+    pub enabled_ns: u64,
+    /// Time for which it had a counter.
+    pub running_ns: u64,
+}
+
+impl Counts<'_> {
+    /// Bytes ahead of a mark that was left with so many counters: see `bpf/include/counters.h`.
+    pub(crate) fn bytes(counters: usize) -> usize {
+        if counters == 0 { 0 } else { LONG + counters * READING }
+    }
+
+    /// How often the thread had moved to another CPU by then.
+    pub fn migrations(&self) -> u64 {
+        self.long(self.0.len().wrapping_sub(LONG))
+    }
+
+    /// What the counter of this slot said; `None` where the CPU does not count it.
+    pub fn get(&self, slot: usize) -> Option<CounterReading> {
+        let at = self.0.len().checked_sub(LONG + (slot + 1) * READING)?;
+        let reading = CounterReading {
+            count: self.long(at),
+            enabled_ns: self.long(at + LONG),
+            running_ns: self.long(at + 2 * LONG),
+        };
+        (reading.enabled_ns > 0).then_some(reading)
+    }
+
+    fn long(&self, at: usize) -> u64 {
+        let bytes = self.0.get(at..).and_then(|rest| rest.first_chunk());
+        bytes.map_or(0, |bytes| u64::from_ne_bytes(*bytes))
+    }
+}
+
+/// `__u64` and `struct bpf_perf_event_value`, in bytes.
+const LONG: usize = 8;
+const READING: usize = 3 * LONG;
 
 /// How far marks were left at some instant, to ask later whether those are drained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! Reports begins and ends of images and layers, from probes in any program.
 
 use std::collections::BTreeMap;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
 use libbpf_rs::{MapCore, MapFlags, UprobeMultiOpts, UprobeOpts, UsdtOpts};
@@ -10,8 +11,8 @@ use crate::object::{Loaded, Opened, compiled};
 use crate::ring::Ring;
 use crate::sched::FOLLOWED_PROCESSES;
 use crate::{
-    Arguments, EbpfError, Left, Mark, MarkSettings, Moment, NAME_BYTES, Place, Probe, Program,
-    Sched, Scope, Step, cpus, entry,
+    Arguments, Counts, EbpfError, Left, MOST_COUNTERS, Mark, MarkCounter, MarkSettings, Moment,
+    NAME_BYTES, Place, Probe, Program, Sched, Scope, Step, cpus, entry,
 };
 
 const NAME: &str = "marks";
@@ -40,6 +41,17 @@ pub struct Marks {
     loaded: Loaded,
     ring: Ring,
     drops: Numbers,
+    /// Bytes of counts ahead of each mark.
+    counts_bytes: usize,
+}
+
+/// Which hits leave marks, and how.
+#[derive(Debug, Clone, Copy)]
+struct Wish<'a> {
+    scope: Scope,
+    sched: Option<&'a Sched>,
+    settings: MarkSettings,
+    counters: &'a [MarkCounter<'a>],
 }
 
 /// An instruction of a binary.
@@ -63,7 +75,7 @@ impl Marks {
         scope: Scope,
         settings: MarkSettings,
     ) -> Result<Self, EbpfError> {
-        Self::attach_either_way(probes, scope, None, settings)
+        Self::attach_with_counters(probes, scope, None, settings, &[])
     }
 
     /// Attaches every probe, or none, for the processes that `sched` follows
@@ -78,31 +90,35 @@ impl Marks {
         sched: &Sched,
         settings: MarkSettings,
     ) -> Result<Self, EbpfError> {
-        Self::attach_either_way(probes, Scope::EveryProcess, Some(sched), settings)
+        Self::attach_with_counters(probes, Scope::EveryProcess, Some(sched), settings, &[])
     }
 
-    fn attach_either_way(
+    /// Attaches every probe, or none, as [`Marks::attach`] does or, with `sched`, as
+    /// [`Marks::attach_to_followed`]; marks carry what `counters` of their CPU say. Events that do
+    /// not count yet may be enabled later.
+    ///
+    /// # Errors
+    /// As [`Marks::attach`]; [`EbpfError::Invalid`] for more than [`MOST_COUNTERS`] slots, and what
+    /// the kernel says of an event that cannot be read from a program.
+    pub fn attach_with_counters(
         probes: &[Probe],
         scope: Scope,
         sched: Option<&Sched>,
         settings: MarkSettings,
+        counters: &[MarkCounter<'_>],
     ) -> Result<Self, EbpfError> {
         check(probes, settings)?;
+        let wish = Wish { scope, sched, settings, counters };
         let has_sites = probes.iter().any(|probe| !matches!(probe.place, Place::Usdt { .. }));
         // Many at once need Linux 6.6; where that fails, the second try says what is wrong.
-        if has_sites && let Ok(marks) = Self::attach_as(probes, scope, sched, settings, true) {
+        if has_sites && let Ok(marks) = Self::attach_as(probes, wish, true) {
             return Ok(marks);
         }
-        Self::attach_as(probes, scope, sched, settings, false)
+        Self::attach_as(probes, wish, false)
     }
 
-    fn attach_as(
-        probes: &[Probe],
-        scope: Scope,
-        sched: Option<&Sched>,
-        settings: MarkSettings,
-        many_at_once: bool,
-    ) -> Result<Self, EbpfError> {
+    fn attach_as(probes: &[Probe], wish: Wish<'_>, many_at_once: bool) -> Result<Self, EbpfError> {
+        let Wish { scope, sched, settings, counters } = wish;
         let mut opened = Opened::open(NAME, compiled!("marks.bpf.o"))?;
         opened.only(&needed(probes, many_at_once));
         opened.size("records", settings.buffer_bytes)?;
@@ -112,7 +128,11 @@ impl Marks {
             opened.share(FOLLOWED_PROCESSES, &sched.followed()?)?;
             opened.set(".rodata.followed_alone", &1u32.to_ne_bytes())?;
         }
+        let slots = slots(counters)?;
+        opened.size("counted", (slots * cpus::possible()).max(1) as u32)?;
+        opened.set(".rodata.counters", &(slots as u32).to_ne_bytes())?;
         let loaded = opened.load()?;
+        count(&loaded, counters, slots)?;
         let table = loaded.map("probes")?;
         for (index, probe) in probes.iter().enumerate() {
             let key = (index as u32).to_ne_bytes();
@@ -129,7 +149,7 @@ impl Marks {
         let ring = ring.map_err(|source| failed("its ring buffer", source))?;
         let drops = Numbers::map(loaded.map("drops")?, cpus::possible());
         let drops = drops.map_err(|source| failed("its drop counters", source))?;
-        let mut marks = Marks { loaded, ring, drops };
+        let mut marks = Marks { loaded, ring, drops, counts_bytes: Counts::bytes(slots) };
         let pid = match scope {
             Scope::Process(pid) => pid as i32,
             Scope::EveryProcess => -1,
@@ -146,8 +166,9 @@ impl Marks {
     /// order; those of several CPUs may be a few microseconds out of it. Allocates nothing and
     /// makes no system call.
     pub fn drain(&mut self, mut mark: impl FnMut(&Mark<'_>)) -> usize {
+        let counts_bytes = self.counts_bytes;
         self.ring.drain(|record| {
-            if let Some(parsed) = parse(record) {
+            if let Some(parsed) = parse(record, counts_bytes) {
                 mark(&parsed);
             }
         })
@@ -236,6 +257,33 @@ impl Marks {
     }
 }
 
+/// How many events there are on a CPU.
+fn slots(counters: &[MarkCounter<'_>]) -> Result<usize, EbpfError> {
+    let slots = counters.iter().map(|counter| counter.slot + 1).max().unwrap_or(0);
+    if slots > MOST_COUNTERS {
+        let refusal =
+            format!("at a mark {slots} counters are too many; {MOST_COUNTERS} can be read");
+        return Err(EbpfError::Invalid(refusal));
+    }
+    Ok(slots)
+}
+
+/// Tells the programs which events to read.
+fn count(loaded: &Loaded, counters: &[MarkCounter<'_>], slots: usize) -> Result<(), EbpfError> {
+    if counters.is_empty() {
+        return Ok(());
+    }
+    let table = loaded.map("counted")?;
+    for counter in counters {
+        let key = (counter.cpu * slots as u32 + counter.slot as u32).to_ne_bytes();
+        let event = counter.event.as_raw_fd().to_ne_bytes();
+        let told = table.update(&key, &event, MapFlags::ANY);
+        let what = format!("counter {} of CPU {}", counter.slot, counter.cpu);
+        told.map_err(|error| loaded.failure(Step::Use, &what, error))?;
+    }
+    Ok(())
+}
+
 /// The programs that these probes need.
 fn needed(probes: &[Probe], many_at_once: bool) -> Vec<&'static str> {
     let which = usize::from(many_at_once);
@@ -314,7 +362,8 @@ fn configuration(probe: &Probe) -> [u8; 16] {
 
 /// From `struct mark` of `bpf/marks.bpf.c`; a ring buffer rounds lengths up to nothing, so the
 /// name fills what is left.
-fn parse(record: &[u8]) -> Option<Mark<'_>> {
+fn parse(record: &[u8], counts_bytes: usize) -> Option<Mark<'_>> {
+    let (counts, record) = record.split_at_checked(counts_bytes)?;
     let (longs, rest) = record.split_first_chunk::<32>()?;
     let (ints, rest) = rest.split_first_chunk::<12>()?;
     let (shorts, name) = rest.split_first_chunk::<4>()?;
@@ -333,5 +382,6 @@ fn parse(record: &[u8]) -> Option<Mark<'_>> {
         cpu: int(2),
         moment: if short(0) == 0 { Moment::Begin } else { Moment::End },
         name: name_bytes.checked_sub(1).and_then(|length| name.get(..length)),
+        counts: (counts_bytes > 0).then_some(Counts(counts)),
     })
 }

@@ -2,10 +2,12 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use wattline_agent::watch::{Attribution, ImageSpan, Mark, Nesting, Unmatched};
-use wattline_agent::{CpuTimes, Recorder};
+use wattline_agent::watch::{
+    Attribution, CountsAtMark, ImageSpan, Mark, Nesting, SpanCount, Unmatched,
+};
+use wattline_agent::{CpuTimes, MarkEvents, Recorder};
 use wattline_ebpf::{CpuTime, Left, Marks, Moment};
-use wattline_trace::rows::{ALL_COMPONENTS, EventKind, SpanKind, SpanRow};
+use wattline_trace::rows::{ALL_COMPONENTS, CounterRow, EventKind, SpanKind, SpanRow};
 use wattline_trace::{Name, TableWriter, WriteError};
 
 use super::probes::level_of;
@@ -21,6 +23,9 @@ const MOST_NAMES: usize = 1 << 16;
 pub(super) struct Scene<'a> {
     pub(super) recorder: &'a Recorder,
     pub(super) spans: TableWriter<SpanRow>,
+    pub(super) counters: TableWriter<CounterRow>,
+    /// What is counted over spans.
+    pub(super) events: MarkEvents,
     /// What images are called.
     pub(super) program: Name,
     /// Names of components, and the CPUs of each.
@@ -176,6 +181,7 @@ impl<'a> Session<'a> {
 
     fn drain(&mut self) {
         let (fresh, names) = (&mut self.fresh, &mut self.names);
+        let events = self.scene.events.len();
         self.marks.drain(|mark| {
             fresh.push(Mark {
                 t_ns: mark.t_ns,
@@ -185,6 +191,7 @@ impl<'a> Session<'a> {
                 level: level_of(mark.cookie),
                 begins: mark.moment == Moment::Begin,
                 name: mark.name.and_then(|name| interned(names, name)),
+                counts: mark.counts.map(|counts| CountsAtMark::new(mark.cpu, &counts, events)),
             });
         });
         // Stable: marks of one thread stay as they came.
@@ -228,13 +235,30 @@ impl<'a> Session<'a> {
         }
         for layer in &image.layers {
             let name = layer.name.clone().unwrap_or_else(|| "layer".into());
-            let (times, layer) = ((layer.start_ns, layer.end_ns), self.take_id());
-            self.write(SpanKind::Layer, layer, Some(id), name, component, Some(index), times)?;
+            let (times, span) = ((layer.start_ns, layer.end_ns), self.take_id());
+            self.write(SpanKind::Layer, span, Some(id), name, component, Some(index), times)?;
+            self.write_counts(span, component, &layer.counted)?;
         }
         self.account.images += 1;
         self.account.layers += image.layers.len() as u64;
         let (name, times) = (self.scene.program.clone(), (image.start_ns, image.end_ns));
-        self.write(SpanKind::Image, id, Some(of_run), name, component, Some(index), times)
+        self.write(SpanKind::Image, id, Some(of_run), name, component, Some(index), times)?;
+        self.write_counts(id, component, &image.counted)
+    }
+
+    fn write_counts(
+        &self,
+        span: u64,
+        component: usize,
+        counted: &[SpanCount],
+    ) -> Result<(), WriteError> {
+        for (event, value, scaled) in self.scene.events.of_span(counted) {
+            let component = self.scene.components[component].0.clone();
+            let span = Some(span);
+            let row = CounterRow { t_ns: None, span, component, event, value, scaled };
+            self.scene.counters.write(&row)?;
+        }
+        Ok(())
     }
 
     fn take_id(&mut self) -> u64 {

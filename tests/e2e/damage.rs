@@ -49,7 +49,7 @@ fn a_row_of_another_width() {
     let (place, bundle) = place_with_trace();
     bundle.edit("traffic.csv", |bytes| put(&bytes, 50, 2, "ppmu,ppmu"));
     let answer = place.wattline("analyze trace --out results");
-    answer.refused(&["traffic.csv:50: 6 fields, expected 5"]);
+    answer.refused(&["traffic.csv:50: 8 fields, expected 7"]);
 }
 
 #[test]
@@ -73,10 +73,10 @@ fn a_manifest_that_is_missing_or_damaged() {
     bundle.edit("manifest.json", |bytes| bytes[..100].to_vec());
     place.wattline("analyze trace --out results").refused(&["trace/manifest.json:"]);
     bundle.edit("manifest.json", |_| {
-        String::from_utf8(whole).unwrap().replace("\"schema\": 1", "\"schema\": 999").into_bytes()
+        String::from_utf8(whole).unwrap().replace("\"schema\": 2", "\"schema\": 999").into_bytes()
     });
     let answer = place.wattline("analyze trace --out results");
-    answer.refused(&["schema version 999", "a newer one"]);
+    answer.refused(&["schema version 999", "one as new"]);
     std::fs::remove_file(bundle.path("manifest.json")).unwrap();
     let answer = place.wattline("analyze trace --out results");
     answer.refused(&["trace/manifest.json", "is this the directory a run wrote?"]);

@@ -143,7 +143,7 @@ fn rows_make_sense() {
     for row in bundle.table("traffic.csv").rows() {
         let port = format!("{} {}", row.text("source"), row.text("port"));
         ascends(format!("time of {port}"), row.integer("t_ns"), true);
-        for column in ["read_bytes", "write_bytes"] {
+        for column in ["total_bytes", "read_bytes", "write_bytes"] {
             ascends(format!("{port} {column}"), row.integer(column), false);
         }
     }

@@ -238,7 +238,7 @@ impl BundleReader {
     /// Opens a bundle and reads its manifest.
     ///
     /// # Errors
-    /// If there is no manifest, it is damaged, or it is of a newer schema.
+    /// If there is no manifest, it is damaged, or it is of another schema.
     pub fn open(directory: &Path) -> Result<Self, ReadError> {
         let path = directory.join(MANIFEST);
         let text = fs::read_to_string(&path)
@@ -251,7 +251,7 @@ impl BundleReader {
         };
         let json: serde_json::Value = serde_json::from_str(&text).map_err(damaged)?;
         let schema = json.get("schema").and_then(serde_json::Value::as_u64);
-        if let Some(found) = schema.filter(|&found| found > u64::from(SCHEMA_VERSION)) {
+        if let Some(found) = schema.filter(|&found| found != u64::from(SCHEMA_VERSION)) {
             return Err(ReadError::Schema { path, found });
         }
         let manifest = serde_json::from_str(&text).map_err(damaged)?;

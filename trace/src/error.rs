@@ -124,8 +124,8 @@ pub enum ReadError {
         /// What the parser says.
         reason: String,
     },
-    /// The bundle was written by a newer wattline.
-    #[error("{}: schema version {found}, but this wattline reads up to {SCHEMA_VERSION}; use the wattline that wrote it, or a newer one", path.display())]
+    /// The bundle was written by an older or a newer wattline.
+    #[error("{}: schema version {found}, but this wattline reads {SCHEMA_VERSION}; use the wattline that wrote it, or one as new", path.display())]
     Schema {
         /// The manifest.
         path: PathBuf,

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The version of the bundle's schema that this crate writes, and the highest it reads.
-pub const SCHEMA_VERSION: u32 = 1;
+/// The version of the bundle's schema that this crate writes and reads.
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// Where a number comes from. Carried from each sensor and counter into every table and figure.
 ///
@@ -141,11 +141,13 @@ pub struct RailRecord {
     pub provenance: Provenance,
 }
 
-/// A traffic counter block that was sampled.
+/// A traffic counter that was sampled.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CounterRecord {
-    /// The block's name in `traffic.csv`.
+    /// The counter's name in `traffic.csv`.
     pub source: String,
+    /// Where it is read: a perf PMU's directory, or registers.
+    pub path: String,
     /// Its ports or channels.
     pub ports: Vec<String>,
     /// Bytes one hardware count stands for.

@@ -33,10 +33,14 @@ row! {
         source: Name,
         /// The port or memory channel within it.
         port: Name,
-        /// Bytes read since the recorder started.
-        read_bytes: u64,
-        /// Bytes written since the recorder started.
-        write_bytes: u64,
+        /// Bytes read and written since the recorder started.
+        total_bytes: u64,
+        /// Of these, bytes read; empty where the counter does not tell reads from writes.
+        read_bytes: Option<u64>,
+        /// Of these, bytes written; empty as `read_bytes` is.
+        write_bytes: Option<u64>,
+        /// Whether part of the bytes was scaled up for time the counter was not scheduled.
+        scaled: bool,
     }
 }
 

@@ -59,8 +59,16 @@ prop_compose! {
     }
 }
 prop_compose! {
-    fn traffic()(t_ns: u64, source in name(), port in name(), read_bytes: u64, write_bytes: u64) -> TrafficRow {
-        TrafficRow { t_ns, source, port, read_bytes, write_bytes }
+    fn traffic()(
+        t_ns: u64,
+        source in name(),
+        port in name(),
+        total_bytes: u64,
+        read_bytes: Option<u64>,
+        write_bytes: Option<u64>,
+        scaled: bool,
+    ) -> TrafficRow {
+        TrafficRow { t_ns, source, port, total_bytes, read_bytes, write_bytes, scaled }
     }
 }
 prop_compose! {
@@ -324,14 +332,17 @@ fn an_occupied_directory_is_refused_unless_told() {
 }
 
 #[test]
-fn a_newer_schema_is_refused_by_version() {
+fn another_schema_is_refused_by_version() {
     let directory = tempfile::tempdir().unwrap();
     drop(bundle(directory.path()));
     let path = directory.path().join("manifest.json");
-    let text = fs::read_to_string(&path).unwrap().replace("\"schema\": 1", "\"schema\": 99");
-    fs::write(&path, text).unwrap();
-    let error = BundleReader::open(directory.path()).unwrap_err().to_string();
-    assert!(error.contains("schema version 99"), "{error}");
+    let ours = format!("\"schema\": {SCHEMA_VERSION}");
+    let text = fs::read_to_string(&path).unwrap();
+    for other in [SCHEMA_VERSION - 1, 99] {
+        fs::write(&path, text.replace(&ours, &format!("\"schema\": {other}"))).unwrap();
+        let error = BundleReader::open(directory.path()).unwrap_err().to_string();
+        assert!(error.contains(&format!("schema version {other},")), "{error}");
+    }
 }
 
 /// `/dev/full` answers "no space left": the write fails, and the failure names the table.

@@ -8,11 +8,11 @@ use wattline_trace::Name;
 
 use super::ComponentCounters;
 use super::event::Event;
-use super::group::Group;
 use super::pmu::{self, Pmu};
-use super::refusal::{Extent, Refused};
-use super::system_call::{Code, open};
 use crate::inventory::Missing;
+use crate::perf_event::refusal::{Extent, Refused};
+use crate::perf_event::system_call::open;
+use crate::perf_event::{self, Code, Group};
 
 /// L2 lines of Cortex-A7, A15, A53 and A73. [their technical reference manuals, "L2 memory system"]
 const ARM_LINE_BYTES: u64 = 64;
@@ -27,7 +27,7 @@ pub(crate) fn discover(
     description: &Description,
     roots: &Roots,
 ) -> (Vec<ComponentCounters>, Vec<Missing>) {
-    let directory = pmu::directory(roots);
+    let directory = perf_event::directory(roots);
     if matches!(roots.registers, RegisterSource::Directory(_)) && !directory.exists() {
         return (Vec::new(), Vec::new());
     }

@@ -1,7 +1,7 @@
 //! What is counted, and by which code.
 
 use super::pmu::Pmu;
-use super::system_call::Code;
+use crate::perf_event::Code;
 
 /// What a CPU's PMU counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,9 +3,10 @@
 use std::fs::File;
 use std::io::{Seek, Write};
 
-use super::group::{ActiveGroup, Group, GroupFault};
-use super::system_call::{GroupReading, MOST_EVENTS};
-use super::{ActiveCounters, SHORTEST_SCALED_NS};
+use super::ActiveCounters;
+use crate::perf_event::group::{ActiveGroups, SHORTEST_SCALED_NS};
+use crate::perf_event::system_call::{GroupReading, MOST_EVENTS};
+use crate::perf_event::{ActiveGroup, Group, GroupFault};
 
 /// Enabled and running time, and what each event counted.
 type Reading = (u64, u64, u64);
@@ -26,10 +27,9 @@ fn group(cpu: u32, readings: &[Reading]) -> ActiveGroup {
 /// Events 0 and 1 are refills and write-backs, of lines of 64 bytes.
 fn counters(groups: Vec<ActiveGroup>) -> ActiveCounters {
     ActiveCounters {
-        groups,
+        groups: ActiveGroups::of(groups),
         events: MOST_EVENTS,
         traffic: Some((0, 1, 64)),
-        settled_ns: 0,
         sums: vec![None; MOST_EVENTS],
     }
 }
@@ -84,11 +84,11 @@ fn a_cpu_that_is_switched_off_keeps_its_count_and_the_rest_goes_on() {
     let on = [(MS, MS, 10), (2 * MS, 2 * MS, 20), (3 * MS, 3 * MS, 30)];
     let mut all = counters(vec![group(0, &on[..1]), group(1, &on)]);
     assert_eq!(look(&mut all, MS, false).0, Some((20, false)));
-    let gone = vec![(0, GroupFault::CpuGone)];
+    let gone = vec![(0, GroupFault::Gone)];
     assert_eq!(look(&mut all, 2 * MS, false), (Some((30, false)), Some((60 * 64, false)), gone));
     assert_eq!(look(&mut all, 3 * MS, false).0, Some((40, false)));
     // The last one, too: no more numbers.
-    assert_eq!(look(&mut all, 4 * MS, false), (None, None, vec![(1, GroupFault::CpuGone)]));
+    assert_eq!(look(&mut all, 4 * MS, false), (None, None, vec![(1, GroupFault::Gone)]));
 }
 
 #[test]
@@ -96,5 +96,5 @@ fn a_group_whose_time_stands_still_is_of_a_cpu_that_is_off() {
     let mut all = counters(vec![group(0, &[(MS, MS, 10); 3])]);
     assert_eq!(look(&mut all, MS, false).2, []);
     assert_eq!(look(&mut all, 100 * MS, false).2, []);
-    assert_eq!(look(&mut all, 1000 * MS, false).2, [(0, GroupFault::CpuGone)]);
+    assert_eq!(look(&mut all, 1000 * MS, false).2, [(0, GroupFault::Gone)]);
 }

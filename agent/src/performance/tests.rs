@@ -10,7 +10,7 @@ use wattline_board::{RegisterSource, Roots};
 use super::discovery::{common_events, discover, shares};
 use super::event::Event;
 use super::pmu;
-use super::system_call::Code;
+use crate::perf_event::{self, Code};
 
 /// A PMU, CPUs and coded events.
 type Mapped = (String, Vec<u32>, Vec<(Event, Code)>);
@@ -34,7 +34,7 @@ impl Machine {
     }
 
     fn file(&self, path: &str, text: &str) -> PathBuf {
-        let path = pmu::directory(&self.roots).join(path);
+        let path = perf_event::directory(&self.roots).join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, format!("{text}\n")).unwrap();
         path

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::counter::TrafficCounter;
+
 /// A perf PMU that looks like memory traffic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TrafficPmu {
@@ -14,6 +16,8 @@ pub struct TrafficPmu {
     pub cpumask: String,
     /// Events it names.
     pub events: Vec<String>,
+    /// The traffic counter that is read by it, if one is.
+    pub recorded_as: Option<String>,
 }
 
 /// A RAPL domain. [Documentation/power/powercap/powercap.rst]
@@ -44,11 +48,11 @@ pub struct FrequencyPolicy {
 
 /// Parts of names of PMUs that sit at a memory controller or an interconnect.
 const MEMORY_PMUS: &[&str] =
-    &["cci", "ccn", "cmn", "imc", "ddr", "dmc", "umc", "amd_df", "hha", "mbwu"];
+    &["cci", "ccn", "cmn", "imc", "ddr", "dmc", "umc", "ppmu", "amd_df", "hha", "mbwu"];
 
 /// PMUs whose name says memory and which count for the whole system (they have a `cpumask`; a
 /// core's has `cpus`).
-pub(super) fn traffic_pmus(sysfs: &Path) -> Vec<TrafficPmu> {
+pub(super) fn traffic_pmus(sysfs: &Path, counters: &[TrafficCounter]) -> Vec<TrafficPmu> {
     let pmu = |directory: PathBuf| {
         let name = name_of(&directory);
         let cpumask = text(&directory.join("cpumask"))?;
@@ -56,7 +60,9 @@ pub(super) fn traffic_pmus(sysfs: &Path) -> Vec<TrafficPmu> {
         let events = sorted(&directory.join("events")).into_iter().map(|event| name_of(&event));
         let events = events.filter(is_event).collect();
         let is_memory = MEMORY_PMUS.iter().any(|part| name.to_ascii_lowercase().contains(part));
-        is_memory.then_some(TrafficPmu { name, cpumask, events })
+        let by_it = |counter: &&TrafficCounter| counter.pmus().contains(&name);
+        let recorded_as = counters.iter().find(by_it).map(|counter| counter.name().to_string());
+        is_memory.then_some(TrafficPmu { name, cpumask, events, recorded_as })
     };
     sorted(&sysfs.join("bus/event_source/devices")).into_iter().filter_map(pmu).collect()
 }

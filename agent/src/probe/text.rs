@@ -99,14 +99,19 @@ impl Probe {
                 groups => format!("{groups} groups in turns, scaled"),
             };
             let cpus = format!("CPUs {}", cpus.join(" "));
-            vec![it.component.clone(), it.pmus.join(" "), cpus, turns, it.events.join(" ")]
+            let read = if it.at_marks { "at samples and marks" } else { "at samples" };
+            let events = it.events.join(" ");
+            vec![it.component.clone(), it.pmus.join(" "), cpus, turns, read.into(), events]
         };
         self.hardware_counters.iter().map(row).collect()
     }
 
     fn pmu_rows(&self) -> Vec<Vec<String>> {
         let row = |pmu: &super::TrafficPmu| {
-            vec![pmu.name.clone(), format!("CPU {}", pmu.cpumask), pmu.events.join(" ")]
+            let recorded = pmu.recorded_as.as_ref().map(|counter| format!("recorded as {counter}"));
+            let recorded = recorded.unwrap_or_else(|| "not recorded".to_owned());
+            let cpu = format!("CPU {}", pmu.cpumask);
+            vec![pmu.name.clone(), cpu, recorded, shortened(&pmu.events)]
         };
         self.traffic_pmus.iter().map(row).collect()
     }
@@ -188,8 +193,27 @@ fn channel_value(channel: &SensorChannel) -> String {
     }
 }
 
+/// The first of many names: some interconnects have a hundred events.
+fn shortened(names: &[String]) -> String {
+    const SHOWN: usize = 8;
+    let first = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(" ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
+}
+
 fn counter_row(counter: &Counter) -> Vec<String> {
     let ports = counter.ports.join(" ");
-    let unit = format!("{} B a count", counter.bytes_per_count);
-    vec![counter.name.clone(), counter.kind.into(), ports, unit, counter.covers.clone()]
+    let unit = format!("{} B a count, {}", counter.bytes_per_count, counter.provenance);
+    let role = if counter.is_dram { "DRAM" } else { "" };
+    vec![
+        counter.name.clone(),
+        role.into(),
+        counter.kind.clone(),
+        ports,
+        unit,
+        counter.covers.clone(),
+        counter.path.clone(),
+    ]
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use wattline_trace::{CounterRecord, Provenance};
+
 /// The agent's account of one recording.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct AgentReport {
@@ -35,6 +37,8 @@ pub struct AgentReport {
     pub bpf_drops: Option<u64>,
     /// Fresh readings of each rail a second.
     pub rails: Vec<RailRate>,
+    /// Traffic counters some of whose bytes are scaled.
+    pub scaled: Vec<String>,
 }
 
 /// How often a rail had something new to say.
@@ -47,6 +51,13 @@ pub struct RailRate {
 }
 
 impl AgentReport {
+    /// Says in a manifest's records which counters turned out to be scaled.
+    pub fn mark_scaled(&self, counters: &mut [CounterRecord]) {
+        for counter in counters.iter_mut().filter(|it| self.scaled.contains(&it.source)) {
+            counter.provenance = counter.provenance.max(Provenance::Scaled);
+        }
+    }
+
     /// CPU time of the agent as a share of one core; of no meaning on a virtual clock.
     pub fn cost(&self) -> f64 {
         if self.seconds > 0.0 { self.cpu_ns as f64 / 1e9 / self.seconds } else { 0.0 }

@@ -14,9 +14,10 @@ use wattline_trace::{BundleWriter, Name, TableWriter, WriteError};
 use super::cpus::{CpuAccount, Cpus};
 use super::frequencies::Frequencies;
 use super::kernel_events::KernelEvents;
+use crate::counter::Moved;
 use crate::fault::{Fault, MOST_FAILURES, ReadFault, Verdict};
 use crate::kernel::{BpfCost, Kernel, Meter};
-use crate::performance::GroupFault;
+use crate::perf_event::GroupFault;
 use crate::sampler::cpu_channel::CpuReading;
 use crate::sampler::queue::{Notice, Queue, Reading, Tally};
 use crate::sampler::thread_cpu_ns;
@@ -33,11 +34,15 @@ pub(super) struct RailLabel {
     pub(super) window_ns: u64,
 }
 
-/// What a port's rows have in common.
-#[derive(Debug)]
-pub(super) struct PortLabel {
-    pub(super) source: Name,
-    pub(super) port: Name,
+/// What is written of traffic counters besides numbers.
+#[derive(Debug, Default)]
+pub(super) struct TrafficLabels {
+    /// (counter, port) of each port.
+    pub(super) ports: Vec<(Name, Name)>,
+    /// (counter, PMU, CPU) of each group of events.
+    pub(super) groups: Vec<(Name, Name, u32)>,
+    /// Each counter.
+    pub(super) counters: Vec<Name>,
 }
 
 /// What is written of hardware counters besides numbers: (component, event) of each counter, and
@@ -53,7 +58,7 @@ pub(super) struct HardwareLabels {
 pub(super) struct Writer {
     queue: Arc<Queue>,
     rails: Vec<RailLabel>,
-    ports: Vec<PortLabel>,
+    labels: TrafficLabels,
     hardware: HardwareLabels,
     power: TableWriter<PowerRow>,
     traffic: TableWriter<TrafficRow>,
@@ -85,7 +90,7 @@ impl Writer {
     pub(super) fn new(
         queue: Arc<Queue>,
         rails: Vec<RailLabel>,
-        ports: Vec<PortLabel>,
+        labels: TrafficLabels,
         hardware: HardwareLabels,
         bundle: &BundleWriter,
         roots: &Roots,
@@ -101,7 +106,7 @@ impl Writer {
         Ok(Writer {
             queue,
             rails,
-            ports,
+            labels,
             hardware,
             power: bundle.table()?,
             traffic: bundle.table()?,
@@ -181,10 +186,24 @@ impl Writer {
                     window_ns: label.window_ns,
                 })
             }
-            Reading::Port { t_ns, port, read_bytes, write_bytes } => {
-                let label = &self.ports[usize::from(port)];
-                let (source, port) = (label.source.clone(), label.port.clone());
-                self.traffic.write(&TrafficRow { t_ns, source, port, read_bytes, write_bytes })
+            Reading::Port { t_ns, port, moved, scaled } => {
+                let (source, port) = self.labels.ports[usize::from(port)].clone();
+                let (total_bytes, read_bytes, write_bytes) = match moved {
+                    Moved::Apart { read_bytes, write_bytes } => {
+                        let total = read_bytes.saturating_add(write_bytes);
+                        (total, Some(read_bytes), Some(write_bytes))
+                    }
+                    Moved::Together { bytes } => (bytes, None, None),
+                };
+                self.traffic.write(&TrafficRow {
+                    t_ns,
+                    source,
+                    port,
+                    total_bytes,
+                    read_bytes,
+                    write_bytes,
+                    scaled,
+                })
             }
             Reading::Cpu(CpuReading { t_ns, cpu, target_ns, busy_ns }) => {
                 let cpu = u32::from(cpu);
@@ -213,6 +232,13 @@ impl Writer {
                 self.write_failure(t_ns, &self.rails[usize::from(rail)], fault, verdict)
             }
             Notice::Group { t_ns, group, fault } => self.write_group_fault(t_ns, group, fault),
+            Notice::Traffic { t_ns, group, fault } => self.write_traffic_fault(t_ns, group, fault),
+            Notice::Scaled { t_ns, counter } => {
+                let detail = "its events take turns on the PMU's counters, among themselves or \
+                              with another profiler's: from here on its bytes are scaled";
+                let counter = &self.labels.counters[usize::from(counter)];
+                self.event(t_ns, EventKind::Note, counter, detail, 1)
+            }
             Notice::AllGone { t_ns } => {
                 let detail = "no sensor is left; recording goes on for the spans' sake";
                 self.event(t_ns, EventKind::Note, "sampler", detail, 1)
@@ -259,7 +285,7 @@ impl Writer {
     ) -> Result<(), WriteError> {
         let (component, cpu) = &self.hardware.groups[usize::from(group)];
         let detail = match fault {
-            GroupFault::CpuGone => format!(
+            GroupFault::Gone => format!(
                 "CPU {cpu} was switched off: what it counts from now on is missing in counters.csv"
             ),
             GroupFault::NeverScheduled => format!(
@@ -269,6 +295,25 @@ impl Writer {
             ),
         };
         self.event(t_ns, EventKind::ChannelGone, component, &detail, 1)
+    }
+
+    fn write_traffic_fault(
+        &self,
+        t_ns: u64,
+        group: u16,
+        fault: GroupFault,
+    ) -> Result<(), WriteError> {
+        let (counter, pmu, cpu) = &self.labels.groups[usize::from(group)];
+        let detail = match fault {
+            GroupFault::Gone => format!(
+                "PMU {pmu} on CPU {cpu} answers no more: its ports have no more rows in traffic.csv"
+            ),
+            GroupFault::NeverScheduled => format!(
+                "PMU {pmu} on CPU {cpu} never had counters free: its ports have no rows in \
+                 traffic.csv; end other profilers"
+            ),
+        };
+        self.event(t_ns, EventKind::ChannelGone, counter, &detail, 1)
     }
 
     fn write_tally(&mut self, tally: Tally) -> Result<(), WriteError> {

@@ -8,8 +8,9 @@ use crossbeam::queue::ArrayQueue;
 use wattline_trace::WriteError;
 
 use super::cpu_channel::CpuReading;
+use crate::counter::Moved;
 use crate::fault::{ReadFault, Verdict};
-use crate::performance::GroupFault;
+use crate::perf_event::GroupFault;
 use crate::sensor::source::RailReading;
 
 /// A reading that becomes a row.
@@ -17,8 +18,8 @@ use crate::sensor::source::RailReading;
 pub(crate) enum Reading {
     /// Of the rail of this index.
     Rail(u16, RailReading),
-    /// Of the port of this index, counted through all blocks.
-    Port { t_ns: u64, port: u16, read_bytes: u64, write_bytes: u64 },
+    /// Of the port of this index, counted through all traffic counters.
+    Port { t_ns: u64, port: u16, moved: Moved, scaled: bool },
     /// Of a CPU's account.
     Cpu(CpuReading),
     /// Of the hardware counter of this index, counted through all components.
@@ -32,6 +33,10 @@ pub(crate) enum Notice {
     Failed { t_ns: u64, rail: u16, fault: ReadFault, verdict: Verdict },
     /// The group of hardware counters of this index, through all components, says no more.
     Group { t_ns: u64, group: u16, fault: GroupFault },
+    /// The group of this index, counted through all traffic counters, says no more.
+    Traffic { t_ns: u64, group: u16, fault: GroupFault },
+    /// From now on the traffic counter of this index is scaled.
+    Scaled { t_ns: u64, counter: u16 },
     /// The last rail is gone and there is no counter.
     AllGone { t_ns: u64 },
     /// The sampler's account, once a second and at the end.

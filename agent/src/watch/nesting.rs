@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use wattline_trace::Name;
 
-use super::pairing::{Interval, Pairing, Unmatched};
-use super::{Level, Mark, Marking};
+use super::pairing::{End, Interval, Pairing, Unmatched};
+use super::{Level, Mark, Marking, SpanCount};
 
 /// No network has more layers; what a program marks beyond is counted as stray.
 const MOST_LAYERS: usize = 1 << 16;
@@ -21,6 +21,8 @@ pub struct ImageSpan {
     pub cpu: u32,
     /// In the order in which they ended.
     pub layers: Vec<LayerSpan>,
+    /// What its CPU's counters counted; empty where its thread moved, or nothing is counted.
+    pub counted: Vec<SpanCount>,
 }
 
 /// A layer of an image.
@@ -32,6 +34,8 @@ pub struct LayerSpan {
     pub end_ns: u64,
     /// What the program calls it, where it says.
     pub name: Option<Name>,
+    /// As [`ImageSpan::counted`].
+    pub counted: Vec<SpanCount>,
 }
 
 /// A thread of a process.
@@ -67,21 +71,25 @@ impl Nesting {
     /// Takes a mark. Those of one thread must come in order. Answers an image that is whole.
     pub fn mark(&mut self, mark: Mark) -> Option<ImageSpan> {
         let thread = (mark.pid, mark.tid);
-        let begun = Interval { start_ns: mark.t_ns, end_ns: 0, cpu: mark.cpu, name: mark.name };
+        let Mark { t_ns, cpu, level, begins, name, counts, .. } = mark;
         let work = self.threads.entry(thread).or_default();
         let unmatched = &mut self.unmatched;
-        match (mark.level, mark.begins) {
-            (Level::Image, begins) => {
+        let begun = |at_begin| {
+            let counted = Vec::new();
+            Interval { start_ns: t_ns, end_ns: 0, cpu, name, at_begin, counted }
+        };
+        match level {
+            Level::Image => {
                 let image = match begins {
-                    true => work.images.begin(begun, self.images, unmatched),
-                    false => work.images.end(mark.t_ns, self.images, unmatched),
+                    true => work.images.begin(begun(counts), self.images, unmatched),
+                    false => work.images.end(End { t_ns, counts }, self.images, unmatched),
                 };
                 image.map(|image| close(work, image, unmatched))
             }
-            (Level::Layer, begins) => {
+            Level::Layer => {
                 let layer = match begins {
-                    true => work.layers.begin(begun, self.layers, unmatched),
-                    false => work.layers.end(mark.t_ns, self.layers, unmatched),
+                    true => work.layers.begin(begun(counts), self.layers, unmatched),
+                    false => work.layers.end(End { t_ns, counts }, self.layers, unmatched),
                 };
                 if let Some(layer) = layer {
                     self.put_into_image(thread, layer);
@@ -102,8 +110,7 @@ impl Nesting {
         };
         match host.map(|host| &mut hosts[host].1.finished) {
             Some(layers) if layers.len() < MOST_LAYERS => {
-                let Interval { start_ns, end_ns, name, .. } = layer;
-                layers.push(LayerSpan { start_ns, end_ns, name });
+                layers.push(span(layer));
             }
             _ => self.unmatched.stray_layers += 1,
         }
@@ -114,8 +121,7 @@ impl Nesting {
         let mut whole = Vec::new();
         for work in self.threads.values_mut() {
             if let Some(layer) = work.layers.finish(&mut self.unmatched) {
-                let Interval { start_ns, end_ns, name, .. } = layer;
-                work.finished.push(LayerSpan { start_ns, end_ns, name });
+                work.finished.push(span(layer));
             }
             let image = work.images.finish(&mut self.unmatched);
             whole.extend(image.map(|image| close(work, image, &mut self.unmatched)));
@@ -143,8 +149,13 @@ fn close(work: &mut Work, image: Interval, unmatched: &mut Unmatched) -> ImageSp
         others.into_iter().partition(|layer| layer.start_ns > image.end_ns);
     unmatched.stray_layers += stray.len() as u64;
     work.finished = later;
-    let Interval { start_ns, end_ns, cpu, .. } = image;
-    ImageSpan { start_ns, end_ns, cpu, layers }
+    let Interval { start_ns, end_ns, cpu, counted, .. } = image;
+    ImageSpan { start_ns, end_ns, cpu, layers, counted }
+}
+
+fn span(layer: Interval) -> LayerSpan {
+    let Interval { start_ns, end_ns, name, counted, .. } = layer;
+    LayerSpan { start_ns, end_ns, name, counted }
 }
 
 #[cfg(test)]
@@ -155,7 +166,7 @@ mod tests {
     const POOL: u32 = 11;
 
     fn mark(t_ns: u64, tid: u32, level: Level, begins: bool) -> Mark {
-        Mark { t_ns, pid: SELF, tid, cpu: 1, level, begins, name: None }
+        Mark { t_ns, pid: SELF, tid, cpu: 1, level, begins, name: None, counts: None }
     }
 
     fn play(marks: impl IntoIterator<Item = Mark>) -> (Vec<ImageSpan>, Unmatched) {

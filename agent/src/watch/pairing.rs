@@ -2,7 +2,7 @@
 
 use wattline_trace::Name;
 
-use super::Marking;
+use super::{CountsAtMark, Marking, SpanCount};
 
 /// Begins and ends that are no span.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -24,6 +24,17 @@ pub(super) struct Interval {
     pub(super) end_ns: u64,
     pub(super) cpu: u32,
     pub(super) name: Option<Name>,
+    /// What counters said when it began.
+    pub(super) at_begin: Option<CountsAtMark>,
+    /// What they counted until it ended.
+    pub(super) counted: Vec<SpanCount>,
+}
+
+/// When something ended, and what counters said then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct End {
+    pub(super) t_ns: u64,
+    pub(super) counts: Option<CountsAtMark>,
 }
 
 /// The begins and ends of one level on one thread.
@@ -67,7 +78,7 @@ impl Pairing {
     /// Something ends. Answers what is whole.
     pub(super) fn end(
         &mut self,
-        t_ns: u64,
+        end: End,
         marking: Marking,
         unmatched: &mut Unmatched,
     ) -> Option<Interval> {
@@ -75,7 +86,9 @@ impl Pairing {
             unmatched.ends += 1;
             return None;
         };
-        let ended = Interval { end_ns: t_ns, ..begun };
+        let counts = begun.at_begin.as_ref().zip(end.counts.as_ref());
+        let counted = counts.map(|(begin, end)| begin.until(end)).unwrap_or_default();
+        let ended = Interval { end_ns: end.t_ns, counted, ..begun };
         if self.open.is_empty() && self.deepest <= 1 {
             return Some(ended);
         }
@@ -108,10 +121,17 @@ mod tests {
         let (mut pairing, mut unmatched) = (Pairing::default(), Unmatched::default());
         let mut whole = Vec::new();
         for (t_ns, mark) in (0..).zip(marks.chars()) {
-            let begun = Interval { start_ns: t_ns, end_ns: 0, cpu: 0, name: None };
+            let begun = Interval {
+                start_ns: t_ns,
+                end_ns: 0,
+                cpu: 0,
+                name: None,
+                at_begin: None,
+                counted: Vec::new(),
+            };
             whole.extend(match mark {
                 '(' => pairing.begin(begun, marking, &mut unmatched),
-                _ => pairing.end(t_ns, marking, &mut unmatched),
+                _ => pairing.end(End { t_ns, counts: None }, marking, &mut unmatched),
             });
         }
         whole.extend(pairing.finish(&mut unmatched));

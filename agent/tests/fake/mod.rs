@@ -109,6 +109,23 @@ impl FakeBoard {
         }
     }
 
+    /// A memory controller's PMU on CPU 0 whose events are the kernel's software events, with units
+    /// of so many bytes: (name, code of the software event).
+    pub fn add_uncore_pmu(&self, name: &str, bytes: u64, events: &[(&str, u64)]) {
+        let directory = self.roots.sysfs.join("bus/event_source/devices").join(name);
+        fs::create_dir_all(directory.join("events")).unwrap();
+        fs::create_dir_all(directory.join("format")).unwrap();
+        fs::write(directory.join("type"), "1\n").unwrap();
+        fs::write(directory.join("cpumask"), "0\n").unwrap();
+        fs::write(directory.join("format/event"), "config:0-7\n").unwrap();
+        for (event, code) in events {
+            let file = |suffix| directory.join(format!("events/{event}{suffix}"));
+            fs::write(file(""), format!("event={code:#x}\n")).unwrap();
+            fs::write(file(".unit"), "Bytes\n").unwrap();
+            fs::write(file(".scale"), format!("{bytes}\n")).unwrap();
+        }
+    }
+
     pub fn add_cci550(&self) {
         self.add_registers(0xe810_0000, cci550::SIZE);
     }

@@ -3,6 +3,7 @@
 #[path = "../fake/mod.rs"]
 mod fake;
 
+mod at_marks;
 mod counters;
 mod discovery;
 mod faults;
@@ -10,4 +11,5 @@ mod on_the_virtual_clock;
 mod on_the_wall;
 mod performance;
 mod probe;
+mod uncore;
 mod windows;

@@ -79,8 +79,9 @@ fn traffic_is_exact_from_the_start_on() {
     let start = (START + 20_000_000) / WINDOW;
     let conversions = last.t_ns / WINDOW - start;
     // 4.5e11 beats: the 32-bit counter wrapped a hundred times.
-    assert_eq!(last.read_bytes, conversions * u64::from(FilesWorld::BEATS) * 16);
-    assert_eq!(last.write_bytes, last.read_bytes / 2);
+    let read_bytes = conversions * u64::from(FilesWorld::BEATS) * 16;
+    assert_eq!((last.read_bytes, last.write_bytes), (Some(read_bytes), Some(read_bytes / 2)));
+    assert_eq!((last.total_bytes, last.scaled), (read_bytes / 2 * 3, false));
     assert_eq!(traffic.iter().filter(|row| row.port == *"dmc1_1").count(), 200);
 }
 

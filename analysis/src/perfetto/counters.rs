@@ -41,11 +41,11 @@ fn power(bundle: &BundleReader, trace: &mut Writer<'_>, root: u64) -> Result<(),
     Ok(())
 }
 
-/// A port's tracks, and when and what it last counted.
+/// A port's tracks, and when it was last read: reads and writes where it tells them apart.
 struct Port {
-    read: u64,
-    write: u64,
-    last: (u64, u64, u64),
+    tracks: Vec<u64>,
+    last_ns: u64,
+    last_bytes: Vec<u64>,
 }
 
 /// Between two readings the mean rate holds: the step begins with the first of them.
@@ -53,25 +53,30 @@ fn traffic(bundle: &BundleReader, trace: &mut Writer<'_>, root: u64) -> Result<(
     let mut ports: HashMap<(Name, Name), Port> = HashMap::new();
     for row in bundle.table::<TrafficRow>()? {
         let row = row?;
-        let now = (row.t_ns, row.read_bytes, row.write_bytes);
+        let (words, bytes): (&[&str], Vec<u64>) = match (row.read_bytes, row.write_bytes) {
+            (Some(read), Some(write)) => (&["read", "write"], vec![read, write]),
+            _ => (&["traffic"], vec![row.total_bytes]),
+        };
         let key = (row.source.clone(), row.port.clone());
         let Some(port) = ports.get_mut(&key) else {
-            let mut track = |what: &str| {
+            let track = |what: &&str| {
                 let name = format!("{} {} {what}", row.source, row.port);
                 trace.track(&name, Some(root), Some("MB/s"))
             };
-            let (read, write) = (track("read")?, track("write")?);
-            ports.insert(key, Port { read, write, last: now });
+            let tracks = words.iter().map(track).collect::<Result<_, _>>()?;
+            ports.insert(key, Port { tracks, last_ns: row.t_ns, last_bytes: bytes });
             continue;
         };
-        let (before, read, write) = std::mem::replace(&mut port.last, now);
-        let taken = row.t_ns.saturating_sub(before) as f64;
+        let taken = row.t_ns.saturating_sub(port.last_ns) as f64;
         if taken > 0.0 {
-            // Bytes a nanosecond are 10⁹ bytes a second.
-            let rate = |now: u64, before: u64| 1e3 * now.saturating_sub(before) as f64 / taken;
-            trace.event(before, TrackEvent::counter(port.read, rate(row.read_bytes, read)))?;
-            trace.event(before, TrackEvent::counter(port.write, rate(row.write_bytes, write)))?;
+            let counted = port.tracks.iter().zip(bytes.iter().zip(&port.last_bytes));
+            for (&track, (now, before)) in counted {
+                // Bytes a nanosecond are 10⁹ bytes a second.
+                let rate = 1e3 * now.saturating_sub(*before) as f64 / taken;
+                trace.event(port.last_ns, TrackEvent::counter(track, rate))?;
+            }
         }
+        (port.last_ns, port.last_bytes) = (row.t_ns, bytes);
     }
     Ok(())
 }

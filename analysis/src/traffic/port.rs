@@ -27,7 +27,7 @@ pub(crate) struct Port {
     instants: Vec<u64>,
     next: usize,
     probes: HashMap<u64, Probe>,
-    first_bytes: u128,
+    first_bytes: u64,
     first: Probe,
     last: Probe,
 }
@@ -40,7 +40,7 @@ impl Port {
             instants: instants.to_vec(),
             next: instants.partition_point(|&instant| instant < t),
             probes: HashMap::new(),
-            first_bytes: total(row),
+            first_bytes: row.total_bytes,
             first: start,
             last: start,
         }
@@ -48,7 +48,7 @@ impl Port {
 
     /// Adds a reading, which is later than the one before or else the first.
     pub(crate) fn add(&mut self, row: &TrafficRow) {
-        let bytes = total(row).saturating_sub(self.first_bytes) as f64;
+        let bytes = row.total_bytes.saturating_sub(self.first_bytes) as f64;
         let before = self.last;
         while let Some(&at) = self.instants.get(self.next).filter(|&&at| at <= row.t_ns) {
             let span = (row.t_ns - before.at).max(1) as f64;
@@ -78,13 +78,9 @@ impl Port {
     }
 }
 
-fn total(row: &TrafficRow) -> u128 {
-    u128::from(row.read_bytes) + u128::from(row.write_bytes)
-}
-
 /// Checks that each port of each source moves forwards.
 #[derive(Debug, Default)]
-pub(crate) struct Monotonic(HashMap<Name, HashMap<Name, [u64; 3]>>);
+pub(crate) struct Monotonic(HashMap<Name, HashMap<Name, [u64; 2]>>);
 
 impl Monotonic {
     pub(crate) fn check(
@@ -93,7 +89,7 @@ impl Monotonic {
         row: &TrafficRow,
         path: &Path,
     ) -> Result<(), AnalysisError> {
-        let now = [row.t_ns, row.read_bytes, row.write_bytes];
+        let now = [row.t_ns, row.total_bytes];
         let ports = self.0.entry(row.source.clone()).or_default();
         let Some(before) = ports.insert(row.port.clone(), now) else { return Ok(()) };
         let (path, name) = (path.to_owned(), format!("{} port {}", row.source, row.port));
@@ -101,12 +97,10 @@ impl Monotonic {
             let (before, now) = (before[0], now[0]);
             return Err(AnalysisError::Time { path, row: number, series: name, before, now });
         }
-        for (column, word) in [(1, "read_bytes"), (2, "write_bytes")] {
-            if now[column] < before[column] {
-                let (before, now) = (before[column], now[column]);
-                let series = format!("{name} {word}");
-                return Err(AnalysisError::Count { path, row: number, series, before, now });
-            }
+        if now[1] < before[1] {
+            let (before, now) = (before[1], now[1]);
+            let series = format!("{name} total_bytes");
+            return Err(AnalysisError::Count { path, row: number, series, before, now });
         }
         Ok(())
     }
@@ -116,8 +110,16 @@ impl Monotonic {
 mod tests {
     use super::*;
 
-    fn row(t_ns: u64, read_bytes: u64) -> TrafficRow {
-        TrafficRow { t_ns, source: "s".into(), port: "p".into(), read_bytes, write_bytes: 5 }
+    fn row(t_ns: u64, total_bytes: u64) -> TrafficRow {
+        TrafficRow {
+            t_ns,
+            source: "s".into(),
+            port: "p".into(),
+            total_bytes,
+            read_bytes: None,
+            write_bytes: None,
+            scaled: false,
+        }
     }
 
     #[test]
@@ -141,7 +143,7 @@ mod tests {
         monotonic.check(1, &row(10, 100), path).unwrap();
         let error = monotonic.check(2, &row(20, 99), path).unwrap_err().to_string();
         assert!(
-            error.contains("data row 2: s port p read_bytes goes from 100 back to 99"),
+            error.contains("data row 2: s port p total_bytes goes from 100 back to 99"),
             "{error}"
         );
         let error = monotonic.check(3, &row(20, 99), path).unwrap_err().to_string();

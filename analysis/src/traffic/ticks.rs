@@ -33,7 +33,7 @@ impl Ticks {
             (self.now, self.seen, self.bytes) = (row.t_ns, 0, 0);
         }
         self.seen += 1;
-        self.bytes += u128::from(row.read_bytes) + u128::from(row.write_bytes);
+        self.bytes += u128::from(row.total_bytes);
         if self.seen != self.ports {
             return None;
         }
@@ -50,12 +50,14 @@ mod tests {
     #[test]
     fn ports_are_added_up_and_half_an_instant_is_passed_over() {
         let mut ticks = Ticks::new(2);
-        let row = |t_ns, port: &str, read_bytes| TrafficRow {
+        let row = |t_ns, port: &str, total_bytes| TrafficRow {
             t_ns,
             source: "s".into(),
             port: port.into(),
-            read_bytes,
-            write_bytes: 1,
+            total_bytes,
+            read_bytes: None,
+            write_bytes: None,
+            scaled: false,
         };
         let rows = [(10, "a", 0), (10, "b", 5), (20, "a", 10), (30, "a", 20), (30, "b", 25)];
         let found: Vec<_> = rows.iter().filter_map(|&(t, p, b)| ticks.add(&row(t, p, b))).collect();

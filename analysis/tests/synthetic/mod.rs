@@ -198,6 +198,7 @@ impl Scene {
             rails: self.sensors.iter().map(rail).collect(),
             counters: vec![CounterRecord {
                 source: "ppmu".into(),
+                path: "/dev/mem".into(),
                 ports: vec!["dmc0".into(), "dmc1".into()],
                 bytes_per_count: 8.0,
                 interval_ns: TRAFFIC_INTERVAL,
@@ -259,8 +260,10 @@ impl Scene {
                     t_ns,
                     source: "ppmu".into(),
                     port: port.into(),
-                    read_bytes: half,
-                    write_bytes: half,
+                    total_bytes: 2 * half,
+                    read_bytes: Some(half),
+                    write_bytes: Some(half),
+                    scaled: false,
                 })
             })
             .collect()

@@ -2,6 +2,7 @@
 
 #![cfg(target_os = "linux")]
 
+mod counters;
 mod marks;
 mod sched;
 mod workload;

@@ -8,11 +8,11 @@ use wattline_ebpf::{Arguments, EbpfError, Mark, MarkSettings, Marks, Moment, Pla
 
 use crate::has_bpf;
 
-fn myself() -> PathBuf {
+pub(crate) fn myself() -> PathBuf {
     std::env::current_exe().unwrap()
 }
 
-fn here() -> Scope {
+pub(crate) fn here() -> Scope {
     Scope::Process(std::process::id())
 }
 
@@ -26,7 +26,7 @@ fn usdt(name: &str, moment: Moment, cookie: u64) -> Probe {
 }
 
 /// The offset into this program's file of a function of it.
-fn file_offset(function: usize) -> u64 {
+pub(crate) fn file_offset(function: usize) -> u64 {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
     let found = maps.lines().find_map(|line| {
         let mut fields = line.split_ascii_whitespace();

@@ -47,33 +47,33 @@ const ENABLE: u32 = 0x2400;
 const WHOLE_GROUP: libc::c_ulong = 1;
 
 /// The most events a group holds here.
-pub(super) const MOST_EVENTS: usize = 8;
+pub(crate) const MOST_EVENTS: usize = 8;
 
 /// What the kernel is asked to count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Code {
+pub(crate) struct Code {
     /// `attr.type`: the PMU, or `PERF_TYPE_HARDWARE`.
-    pub(super) kind: u32,
+    pub(crate) kind: u32,
     /// `attr.config`.
-    pub(super) config: u64,
+    pub(crate) config: u64,
     /// `attr.config1`.
-    pub(super) config1: u64,
+    pub(crate) config1: u64,
 }
 
 /// A group as the kernel gives it: times, then a count for each event.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct GroupReading {
+pub(crate) struct GroupReading {
     /// Time for which the group was enabled.
-    pub(super) enabled_ns: u64,
+    pub(crate) enabled_ns: u64,
     /// Time for which it had the counters it needs.
-    pub(super) running_ns: u64,
+    pub(crate) running_ns: u64,
     /// A count for each of its events, in the order in which they were opened.
-    pub(super) counts: [u64; MOST_EVENTS],
+    pub(crate) counts: [u64; MOST_EVENTS],
 }
 
 /// Opens a counter of one CPU for all processes, into the group of `leader`. It is the leader of
 /// a new group without one, and counts nothing then until [`enable`].
-pub(super) fn open(code: Code, cpu: u32, leader: Option<&File>) -> io::Result<File> {
+pub(crate) fn open(code: Code, cpu: u32, leader: Option<&File>) -> io::Result<File> {
     let attribute = Attribute {
         kind: code.kind,
         size: ATTRIBUTE_BYTES as u32,
@@ -105,7 +105,7 @@ pub(super) fn open(code: Code, cpu: u32, leader: Option<&File>) -> io::Result<Fi
 }
 
 /// Lets a group count.
-pub(super) fn enable(leader: &File) -> io::Result<()> {
+pub(crate) fn enable(leader: &File) -> io::Result<()> {
     // SAFETY: the request takes a number and no pointer.
     let answer = unsafe { libc::ioctl(leader.as_raw_fd(), ENABLE as _, WHOLE_GROUP) };
     if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
@@ -116,7 +116,7 @@ pub(super) fn enable(leader: &File) -> io::Result<()> {
 /// # Errors
 /// The system's; `ENODEV` where less than the whole group answers, as after its CPU was switched
 /// off: the kernel takes the group apart then. [kernel/events/core.c, perf_event_exit_cpu]
-pub(super) fn read(mut leader: &File, events: usize) -> io::Result<GroupReading> {
+pub(crate) fn read(mut leader: &File, events: usize) -> io::Result<GroupReading> {
     const HEADER: usize = 3;
     let mut bytes = [0; 8 * (HEADER + MOST_EVENTS)];
     let length = leader.read(&mut bytes)?;

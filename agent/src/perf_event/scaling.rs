@@ -16,7 +16,7 @@ use super::system_call::{GroupReading, MOST_EVENTS};
 
 /// What the counts of a stretch are worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stretch {
+pub(crate) enum Stretch {
     /// The group had its counters throughout.
     Whole,
     /// It had them some of the time: counts are scaled.
@@ -27,7 +27,7 @@ pub(super) enum Stretch {
 
 /// The totals of a group since it was first read.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Totals {
+pub(crate) struct Totals {
     from: GroupReading,
     latest: GroupReading,
     counts: [u64; MOST_EVENTS],
@@ -36,17 +36,17 @@ pub(super) struct Totals {
 
 impl Totals {
     /// Zero, at the group's first reading.
-    pub(super) fn new(first: GroupReading) -> Self {
+    pub(crate) fn new(first: GroupReading) -> Self {
         Totals { from: first, latest: first, counts: [0; MOST_EVENTS], scaled: false }
     }
 
     /// Takes note of a reading. It is in the totals once the stretch is settled.
-    pub(super) fn observe(&mut self, reading: GroupReading) {
+    pub(crate) fn observe(&mut self, reading: GroupReading) {
         self.latest = reading;
     }
 
     /// The stretch from the last that was settled to the latest reading.
-    pub(super) fn stretch(&self) -> Stretch {
+    pub(crate) fn stretch(&self) -> Stretch {
         let (enabled_ns, running_ns) = self.times();
         match running_ns {
             _ if running_ns >= enabled_ns => Stretch::Whole,
@@ -56,7 +56,7 @@ impl Totals {
     }
 
     /// Adds the stretch to the totals. A starved one is left, to be part of the next.
-    pub(super) fn settle(&mut self) -> Stretch {
+    pub(crate) fn settle(&mut self) -> Stretch {
         let stretch = self.stretch();
         let (enabled_ns, running_ns) = self.times();
         let (enabled_ns, running_ns) = match stretch {
@@ -67,7 +67,7 @@ impl Totals {
         let counts = self.latest.counts.iter().zip(&self.from.counts);
         for (total, (latest, from)) in self.counts.iter_mut().zip(counts) {
             let counted = latest.saturating_sub(*from);
-            *total = total.saturating_add(scale(counted, enabled_ns, running_ns));
+            *total = total.saturating_add(scaled(counted, enabled_ns, running_ns));
         }
         self.scaled |= stretch == Stretch::Shared;
         self.from = self.latest;
@@ -75,17 +75,17 @@ impl Totals {
     }
 
     /// The total of the group's event of this index.
-    pub(super) fn count(&self, index: usize) -> u64 {
+    pub(crate) fn count(&self, index: usize) -> u64 {
         self.counts[index]
     }
 
     /// Whether any part of the totals is scaled.
-    pub(super) fn is_scaled(&self) -> bool {
+    pub(crate) fn is_scaled(&self) -> bool {
         self.scaled
     }
 
     /// The group's time, by its latest reading.
-    pub(super) fn enabled_ns(&self) -> u64 {
+    pub(crate) fn enabled_ns(&self) -> u64 {
         self.latest.enabled_ns
     }
 
@@ -97,7 +97,7 @@ impl Totals {
 }
 
 /// `counted · enabled / running`, rounded to the nearest. `running` is not 0.
-fn scale(counted: u64, enabled_ns: u64, running_ns: u64) -> u64 {
+pub(crate) fn scaled(counted: u64, enabled_ns: u64, running_ns: u64) -> u64 {
     let [counted, enabled, running] = [counted, enabled_ns, running_ns].map(u128::from);
     u64::try_from((counted * enabled + running / 2) / running).unwrap_or(u64::MAX)
 }

@@ -7,16 +7,16 @@ use wattline_board::Roots;
 
 /// A counter that was not opened.
 #[derive(Debug)]
-pub(super) struct Refused {
-    pub(super) cpu: u32,
-    /// The event's index in the component's list.
-    pub(super) event: usize,
-    pub(super) error: io::Error,
+pub(crate) struct Refused {
+    pub(crate) cpu: u32,
+    /// The event's index in the list that was to be opened.
+    pub(crate) event: usize,
+    pub(crate) error: io::Error,
 }
 
 /// What a refusal is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Extent {
+pub(crate) enum Extent {
     /// This CPU is off.
     Cpu,
     /// This event is not counted here.
@@ -26,12 +26,12 @@ pub(super) enum Extent {
 }
 
 impl Refused {
-    pub(super) fn new(cpu: u32, event: usize, error: io::Error) -> Self {
+    pub(crate) fn new(cpu: u32, event: usize, error: io::Error) -> Self {
         Refused { cpu, event, error }
     }
 
     /// [perf_event_open(2), ERRORS]
-    pub(super) fn extent(&self) -> Extent {
+    pub(crate) fn extent(&self) -> Extent {
         match self.error.raw_os_error() {
             Some(libc::ENODEV) => Extent::Cpu,
             Some(libc::ENOENT | libc::EINVAL | libc::EOPNOTSUPP) => Extent::Event,
@@ -40,7 +40,7 @@ impl Refused {
     }
 
     /// What the system answered.
-    pub(super) fn why(&self, roots: &Roots) -> String {
+    pub(crate) fn why(&self, roots: &Roots) -> String {
         let answer = format!("perf_event_open on CPU {}: {}", self.cpu, self.error);
         match (self.error.raw_os_error(), paranoia(roots)) {
             (Some(libc::EACCES | libc::EPERM), Some(level)) => {
@@ -50,8 +50,20 @@ impl Refused {
         }
     }
 
+    /// What the user can do about a PMU that is no CPU's.
+    pub(crate) fn uncore_advice(&self) -> &'static str {
+        match self.error.raw_os_error() {
+            Some(libc::ENOENT | libc::EINVAL | libc::EOPNOTSUPP) => {
+                "its driver refuses an event: see `perf list` and dmesg"
+            }
+            Some(libc::EBUSY | libc::EAGAIN) => "end the profiler that holds its counters",
+            Some(libc::ENODEV) => "see dmesg: its driver, or the CPU it counts on, is gone",
+            _ => self.advice(),
+        }
+    }
+
     /// What the user can do.
-    pub(super) fn advice(&self) -> &'static str {
+    pub(crate) fn advice(&self) -> &'static str {
         match self.error.raw_os_error() {
             Some(libc::EACCES | libc::EPERM) => {
                 "run as root or with CAP_PERFMON, or `sysctl kernel.perf_event_paranoid=0`; in a \
