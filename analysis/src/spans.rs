@@ -93,6 +93,8 @@ pub(crate) struct Spans {
     pub(crate) stray: Vec<(u64, u64)>,
     /// Layers that reach outside their image.
     pub(crate) misplaced_layers: u64,
+    /// When components got ready for a run: neither idle time nor any run's.
+    pub(crate) preparations: Vec<(u64, u64)>,
 }
 
 impl Spans {
@@ -140,6 +142,7 @@ struct Collected {
     images: Vec<SpanRow>,
     /// Parent, start and end.
     layers: Vec<(Option<u64>, u64, u64)>,
+    preparations: Vec<(u64, u64)>,
 }
 
 impl Collected {
@@ -150,6 +153,7 @@ impl Collected {
             }
             SpanKind::Image => self.images.push(span),
             SpanKind::Layer => self.layers.push((span.parent, span.start_ns, span.end_ns)),
+            SpanKind::Preparation => self.preparations.push((span.start_ns, span.end_ns)),
         }
     }
 
@@ -183,7 +187,8 @@ impl Collected {
         }
         runs.sort_by(|a, b| order(&a.2).cmp(&order(&b.2)));
         let (runs, coexecutions) = put_together(runs);
-        Spans { runs, coexecutions, stray, misplaced_layers }
+        let preparations = self.preparations;
+        Spans { runs, coexecutions, stray, misplaced_layers, preparations }
     }
 
     fn check_layers(&self) -> (Vec<(u64, u64)>, u64) {
