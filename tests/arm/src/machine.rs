@@ -21,8 +21,10 @@ pub enum Blocks {
     Untold,
     /// Nodes that wattline's module binds to.
     Module,
-    /// Nodes that mainline's arm-cci binds to.
-    Mainline,
+    /// A CCI-400's node that mainline's arm-cci binds to. It knows of one CCI in a machine.
+    MainlineCci400,
+    /// The same of a CCI-550.
+    MainlineCci550,
 }
 
 impl Blocks {
@@ -41,33 +43,42 @@ impl Blocks {
                     ppmu.join(", ")
                 )
             }
-            // The interrupts are wired to nothing; the driver wants one for each counter.
-            // [Documentation/devicetree/bindings/perf/arm,cci-pmu... as drivers/perf/arm-cci.c reads it]
-            Blocks::Mainline => {
-                let interrupts = |first: u32, count: u32| {
-                    let each: Vec<_> =
-                        (first..first + count).map(|it| format!("<0 {it} 4>")).collect();
-                    each.join(", ")
-                };
-                format!(
-                    "cci@{cci400:x} {{
-                        compatible = \"arm,cci-400\"; #address-cells = <1>; #size-cells = <1>;
-                        reg = <0x0 {cci400:#x} 0x0 0x1000>; ranges = <0x0 0x0 {cci400:#x} 0x10000>;
-                        pmu@9000 {{ compatible = \"arm,cci-400-pmu,r1\"; reg = <0x9000 0x5000>;
-                            interrupts = {}; }};
-                    }};
-                    cci@{cci550:x} {{
-                        compatible = \"arm,cci-550\"; #address-cells = <1>; #size-cells = <1>;
-                        reg = <0x0 {cci550:#x} 0x0 0x10000>; ranges = <0x0 0x0 {cci550:#x} 0xc0000>;
-                        pmu@10000 {{ compatible = \"arm,cci-550-pmu,r0\"; reg = <0x10000 0x90000>;
-                            interrupts = {}; }};
-                    }};",
-                    interrupts(100, 5),
-                    interrupts(105, 8)
-                )
+            Blocks::MainlineCci400 => {
+                mainline("arm,cci-400", cci400, 0x1000, "arm,cci-400-pmu,r1", [0x9000, 0x5000], 5)
             }
+            Blocks::MainlineCci550 => mainline(
+                "arm,cci-550",
+                cci550,
+                0x1_0000,
+                "arm,cci-550-pmu,r0",
+                [0x1_0000, 0x9_0000],
+                8,
+            ),
         }
     }
+}
+
+/// A CCI and its PMU as mainline describes them: the CCI's base and control registers, the PMU's
+/// offset and size. The interrupts are wired to nothing; the driver wants one for each counter.
+/// [Documentation/devicetree/bindings/arm/arm,cci-400.yaml]
+fn mainline(
+    cci: &str,
+    base: u64,
+    control: u64,
+    pmu: &str,
+    [offset, size]: [u64; 2],
+    counters: u64,
+) -> String {
+    let interrupts: Vec<_> = (100..100 + counters).map(|it| format!("<0 {it} 4>")).collect();
+    format!(
+        "cci@{base:x} {{
+            compatible = \"{cci}\"; #address-cells = <1>; #size-cells = <1>;
+            reg = <0x0 {base:#x} 0x0 {control:#x}>; ranges = <0x0 0x0 {base:#x} 0xc0000>;
+            pmu@{offset:x} {{ compatible = \"{pmu}\"; reg = <{offset:#x} {size:#x}>;
+                interrupts = {}; }};
+        }};",
+        interrupts.join(", ")
+    )
 }
 
 /// The files of one machine.

@@ -7,20 +7,27 @@ use wattline_arm_tests::machine::Blocks;
 use crate::perf_stat;
 use crate::place::Place;
 
-crate::in_each_guest!(arm_cci_counts_what_is_played);
+crate::in_each_guest!(cci_400_counts_what_is_played, cci_550_counts_what_is_played);
 
-fn arm_cci_counts_what_is_played(architecture: Architecture) {
-    let mut place = Place::boot(architecture, Blocks::Mainline);
-    let beats: Vec<String> =
-        (0..4).map(|port| format!("CCI_550/event=0x0,source={:#x}/", 8 + port)).collect();
-    let mut events: Vec<&str> = beats.iter().map(String::as_str).collect();
-    events.push("CCI_400_r1/event=0x0,source=0x4/");
+fn cci_400_counts_what_is_played(architecture: Architecture) {
+    let mut place = Place::boot(architecture, Blocks::MainlineCci400);
+    let events = ["CCI_400_r1/event=0x0,source=0x4/", "CCI_400_r1/event=0xc,source=0x4/"];
     let (counted, rates) = perf_stat::count(&mut place, Some(A15), &events, 3);
     let own = rates.components[A15 as usize];
-    let read = own * 2.0 / 3.0;
-    for port in &counted[..4] {
-        perf_stat::check(port, 16.0, (read + 0.75 * (rates.dram - own)) / 4.0);
+    perf_stat::check(&counted[0], 64.0, own * 2.0 / 3.0);
+    perf_stat::check(&counted[1], 64.0, own / 3.0);
+    place.check_kernel_log();
+}
+
+fn cci_550_counts_what_is_played(architecture: Architecture) {
+    let mut place = Place::boot(architecture, Blocks::MainlineCci550);
+    let beats: Vec<String> =
+        (0..4).map(|port| format!("CCI_550/event=0x0,source={:#x}/", 8 + port)).collect();
+    let events: Vec<&str> = beats.iter().map(String::as_str).collect();
+    let (counted, rates) = perf_stat::count(&mut place, Some(A15), &events, 3);
+    let own = rates.components[A15 as usize];
+    for port in &counted {
+        perf_stat::check(port, 16.0, (own * 2.0 / 3.0 + 0.75 * (rates.dram - own)) / 4.0);
     }
-    perf_stat::check(&counted[4], 64.0, read);
     place.check_kernel_log();
 }
