@@ -111,8 +111,7 @@ impl Guest {
                 return Err(io::Error::new(error.kind(), format!("{error}\n{said}")));
             }
         };
-        let _follower = follower;
-        Ok(Guest { board, bus, page, machine, control, qemu, _follower, _folder: folder })
+        Ok(Guest { board, bus, page, machine, control, qemu, _follower: follower, _folder: folder })
     }
 
     /// The board that its sensors and counters show.

@@ -210,8 +210,7 @@ impl Machine {
             }};",
             blocks.nodes()
         );
-        // The timer by which both architectures count cycles, and on 32 bits the performance monitor
-        // QEMU has and does not tell of.
+        // QEMU's 32-bit processor has a performance monitor, of which its tree does not tell.
         if self.architecture == Architecture::Armv7 {
             tree +=
                 "/ { pmu { compatible = \"arm,cortex-a15-pmu\"; interrupts = <1 7 0xf04>; }; };";
