@@ -3,7 +3,7 @@
 CARGO ?= cargo
 WATTLINE = $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)/release/wattline
 
-.PHONY: help setup build demo test lint bench bench-analysis bench-record clean
+.PHONY: help setup build demo test test-arm test-arm-debug lint bench bench-analysis bench-record clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,27 @@ bench-record: build ## What a mark and being recorded cost, with ONNX Runtime's 
 test: lint ## Everything that is checked: lints, then all tests in release
 	@scripts/setup python3 python3-venv chromium
 	$(CARGO) test --workspace --release --locked
+
+# Unit tests of what computes, on emulated processors; not those of the host's kernel and files.
+ARM_UNITS = -p wattline-trace -p wattline-board -p wattline-agent -p wattline-analysis --lib
+# One guest after another, and what each measured is shown.
+ARM_GUESTS = $(CARGO) test --release --locked -p wattline-arm-tests --test guests -- \
+	--nocapture --test-threads=1
+
+test-arm: ## Guests of arm64 and armv7 with an emulated board's sensors and counters; downloads and builds once
+	@tests/arm/kernels/prepare
+	@tests/arm/build arm64 armv7
+	$(CARGO) clippy --release --locked -p wattline-arm-tests --test guests -- -D warnings
+	tests/arm/cross arm64 test --release --locked $(ARM_UNITS)
+	tests/arm/cross armv7 test --release --locked $(ARM_UNITS)
+	@echo "ARM guests run on processors emulated in software: what passes is function and accounting, never speed."
+	$(ARM_GUESTS) --skip debug::
+
+test-arm-debug: ## The kernel module in a guest whose kernel checks locks and memory
+	@tests/arm/kernels/prepare machine arm64-debug
+	@tests/arm/build arm64-debug
+	@echo "ARM guests run on processors emulated in software: what passes is function and accounting, never speed."
+	$(ARM_GUESTS) debug::
 
 clean: ## Removes what was built and recorded
 	$(CARGO) clean

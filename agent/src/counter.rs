@@ -141,7 +141,7 @@ impl Counters {
                          iomem=relaxed where CONFIG_STRICT_DEVMEM is set), or load kmod-shim ({})",
                         kernel_support::module_command(counter)
                     ),
-                    RegisterSource::Directory(_) => {
+                    RegisterSource::Directory(_) | RegisterSource::GuestMemory { .. } => {
                         "start the emulated board before looking for its counters".to_owned()
                     }
                 };

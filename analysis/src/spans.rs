@@ -95,6 +95,8 @@ pub(crate) struct Spans {
     pub(crate) misplaced_layers: u64,
     /// Runs whose operations are not those of their images: there were other images.
     pub(crate) contradicting: Vec<u64>,
+    /// When components got ready for a run: neither idle time nor any run's.
+    pub(crate) preparations: Vec<(u64, u64)>,
 }
 
 impl Spans {
@@ -149,6 +151,7 @@ struct Collected {
     /// When layers did that name no image.
     stray: Vec<(u64, u64)>,
     misplaced_layers: u64,
+    preparations: Vec<(u64, u64)>,
 }
 
 impl Collected {
@@ -174,6 +177,7 @@ impl Collected {
                     None => self.stray.push(times),
                 }
             }
+            SpanKind::Preparation => self.preparations.push((span.start_ns, span.end_ns)),
         }
     }
 
@@ -224,6 +228,7 @@ impl Collected {
             stray: self.stray,
             misplaced_layers: self.misplaced_layers,
             contradicting,
+            preparations: self.preparations,
         }
     }
 }

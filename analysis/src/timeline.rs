@@ -1,6 +1,7 @@
 //! When the board worked and when it idled.
 //!
-//! Runs that overlap in time, and stray work, are merged into *blocks*; between blocks lie *gaps*.
+//! Runs that overlap in time, preparations for them, and stray work, are merged into *blocks*; between
+//! blocks lie *gaps*.
 //! Power in a gap is idle power, save where the gap may hide work that never reached
 //! `spans.csv`: next to a run that was cut off, and after the last run of a recording that broke
 //! off. Such a gap is not trusted: it gives no idle reading and flanks no run.
@@ -55,7 +56,14 @@ impl Timeline {
             whole: false,
             stray: true,
         });
-        let mut pieces: Vec<Block> = runs.chain(stray).collect();
+        let preparations = spans.preparations.iter().map(|&(start, end)| Block {
+            start,
+            end,
+            runs: vec![],
+            whole: true,
+            stray: false,
+        });
+        let mut pieces: Vec<Block> = runs.chain(preparations).chain(stray).collect();
         pieces.sort_by(|a, b| (a.start, a.end, &a.runs).cmp(&(b.start, b.end, &b.runs)));
         let mut blocks: Vec<Block> = Vec::new();
         for piece in pieces {
@@ -164,6 +172,19 @@ mod tests {
         let line = timeline(&[(10, 20, true), (30, 40, false), (50, 60, true)], &[(80, 90)], true);
         let gaps: Vec<_> = (0..=4).map(|index| line.gap(index).is_some()).collect();
         assert_eq!(gaps, [true, false, false, false, false]);
+    }
+
+    /// What happens in a preparation is neither idle nor a run's; the time around it is idle.
+    #[test]
+    fn a_preparation_is_no_idle_time() {
+        let spans = Spans {
+            runs: vec![run(300, 400, true)],
+            preparations: vec![(100, 200)],
+            ..Spans::default()
+        };
+        let line = Timeline::new(&spans, false);
+        assert_eq!(line.idle(10, 20), [(0, 90), (210, 290), (410, u64::MAX)]);
+        assert_eq!(line.blocks()[0].runs, []);
     }
 
     #[test]

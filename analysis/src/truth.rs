@@ -37,7 +37,7 @@ impl Truth {
             match row.scope {
                 SpanKind::Run => truth.runs.push(row.clone()),
                 SpanKind::Layer => truth.add_layer(times, row),
-                SpanKind::Image => {}
+                SpanKind::Image | SpanKind::Preparation => {}
             }
             Ok(())
         })?;

@@ -12,6 +12,7 @@ mod counters;
 pub mod fluid;
 mod frequency;
 mod frequency_files;
+mod history;
 mod hwmon;
 pub mod ina231;
 mod keeper;
@@ -34,7 +35,9 @@ use crate::clock::{Clock, JobId, VirtualClock, WallClock};
 use crate::description::Description;
 use crate::roots::{RegisterSource, Roots};
 use fluid::Completion;
+pub use history::{History, Within};
 use keeper::Keeper;
+pub use keeper::outrank_readers;
 use truth::Truth;
 use work::Work;
 use world::EmulatedWorld;
@@ -102,6 +105,20 @@ impl EmulatedBoard {
         clock: ClockKind,
         seed: u64,
     ) -> Result<Self, EmulationError> {
+        Self::start_with(description, clock, seed, None)
+    }
+
+    /// As [`EmulatedBoard::start`], with the counter blocks played in `registers`, which are there
+    /// already: a virtual machine's memory.
+    ///
+    /// # Errors
+    /// As [`EmulatedBoard::start`].
+    pub fn start_with(
+        description: Description,
+        clock: ClockKind,
+        seed: u64,
+        registers: Option<RegisterSource>,
+    ) -> Result<Self, EmulationError> {
         if let Some(key) = description.missing_for_emulation() {
             return Err(EmulationError::Incomplete { board: description.name, key });
         }
@@ -111,7 +128,8 @@ impl EmulatedBoard {
         let roots = Roots {
             sysfs: home.path().join("sys"),
             procfs: home.path().join("proc"),
-            registers: RegisterSource::Directory(home.path().join("registers")),
+            registers: registers
+                .unwrap_or_else(|| RegisterSource::Directory(home.path().join("registers"))),
         };
         let now_ns = match clock {
             ClockKind::Wall => WallClock.now_ns(),
@@ -164,6 +182,43 @@ impl EmulatedBoard {
             Drive::Wall(keeper) => keeper.longest_lag_ns(),
             Drive::Virtual(_) => 0,
         }
+    }
+
+    /// Brings sensors, counters and books up to the present. On the wall clock they are, but for
+    /// counters whose programming changed since the board last looked: those are looked at now.
+    pub fn refresh(&self) {
+        drop(self.present());
+    }
+
+    /// From now on keeps what is spent and moved, for [`EmulatedBoard::history`].
+    pub fn keep_history(&self) {
+        self.present().keep_history();
+    }
+
+    /// What was spent and moved since [`EmulatedBoard::keep_history`].
+    pub fn history(&self) -> History {
+        self.present().history().cloned().unwrap_or_default()
+    }
+
+    /// Reads a register of the sensor at an I2C address; `None` where there is none.
+    pub fn read_sensor(&self, i2c_address: u16, register: u8) -> Option<u16> {
+        self.present().at_address(i2c_address, |chip, _, _| chip.read_register(register))
+    }
+
+    /// Writes a register of the sensor at an I2C address; `None` where there is none.
+    pub fn write_sensor(&self, i2c_address: u16, register: u8, value: u16) -> Option<()> {
+        self.present().at_address(i2c_address, |chip, now_ns, joules| {
+            chip.write_register(register, value, now_ns, joules);
+        })
+    }
+
+    /// The world, as it is now.
+    fn present(&self) -> MutexGuard<'_, EmulatedWorld> {
+        let mut world = lock(&self.world);
+        if let Drive::Wall(_) = self.drive {
+            world.catch_up(self.clock.now_ns());
+        }
+        world
     }
 
     /// From now on writes what it knows to `table`.

@@ -6,6 +6,7 @@
 use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use memmap2::{MmapOptions, MmapRaw};
 
@@ -66,6 +67,23 @@ pub mod cci550 {
     pub const WRITE_BEAT: u32 = 0x1;
     /// Bytes a beat: a 128-bit bus. Not verified on hardware.
     pub const BYTES_PER_BEAT: u64 = 16;
+}
+
+/// What tells a CCI by its peripheral id: the part number in ids 0 and 1, ARM's code in 1 and 2.
+/// [ARM DDI 0470, DDI 0494, DDI 0505: the identification registers]
+pub mod cci_identity {
+    /// Peripheral id 0: the part number's low byte.
+    pub const PERIPHERAL_ID0: usize = 0xfe0;
+    /// Peripheral id 1: ARM's code in bits 7:4, the part number's high bits in 3:0.
+    pub const PERIPHERAL_ID1: usize = 0xfe4;
+    /// Peripheral id 2: the revision in bits 7:4, ARM's code in 3:0.
+    pub const PERIPHERAL_ID2: usize = 0xfe8;
+    /// Peripheral ids 0 and 1 of a CCI-400.
+    pub const CCI400: [u32; 2] = [0x20, 0xb4];
+    /// Peripheral ids 0 and 1 of a CCI-550.
+    pub const CCI550: [u32; 2] = [0x23, 0xb4];
+    /// Peripheral id 2 without the revision.
+    pub const ARM: u32 = 0xb;
 }
 
 /// Bits of the CCI's PMCR. [drivers/perf/arm-cci.c]
@@ -163,6 +181,18 @@ impl RegisterWindow {
         let register = self.register(offset);
         // SAFETY: as in `read`; the window was mapped for writing.
         unsafe { register.write_volatile(value) }
+    }
+
+    /// Adds to a register that somebody else may write meanwhile, in one step: of a write by another
+    /// and this, neither is lost. Answers whether the register wrapped.
+    ///
+    /// # Panics
+    /// As [`RegisterWindow::read`].
+    pub fn add(&self, offset: usize, count: u32) -> bool {
+        // SAFETY: as in `read`; whoever writes it meanwhile is another process or machine, with
+        // aligned stores.
+        let register = unsafe { AtomicU32::from_ptr(self.register(offset)) };
+        register.fetch_add(count, Ordering::Relaxed).checked_add(count).is_none()
     }
 
     fn register(&self, offset: usize) -> *mut u32 {

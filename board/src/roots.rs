@@ -21,6 +21,14 @@ pub enum RegisterSource {
     DevMem,
     /// A directory with a file for each block, named after its physical address.
     Directory(PathBuf),
+    /// A file that holds a virtual machine's memory: what the guest has at a physical address lies
+    /// that far from `origin` in it.
+    GuestMemory {
+        /// The file.
+        file: PathBuf,
+        /// The physical address of its first byte.
+        origin: u64,
+    },
 }
 
 impl Roots {
@@ -32,10 +40,17 @@ impl Roots {
 
 impl RegisterSource {
     /// The file to map for the block at physical address `base`, and the offset in it.
+    ///
+    /// # Panics
+    /// If a guest's memory begins above `base`.
     pub fn locate(&self, base: u64) -> (PathBuf, u64) {
         match self {
             RegisterSource::DevMem => (Path::new("/dev/mem").to_owned(), base),
             RegisterSource::Directory(directory) => (directory.join(format!("{base:08x}")), 0),
+            RegisterSource::GuestMemory { file, origin } => {
+                assert!(base >= *origin, "{base:#x} lies below the guest's memory");
+                (file.clone(), base - origin)
+            }
         }
     }
 }

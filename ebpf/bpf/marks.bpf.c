@@ -88,9 +88,11 @@ static __always_inline int emit(struct counted_mark *counted_mark, __u64 name)
 	__u64 bytes = __builtin_offsetof(struct mark, name);
 
 	if (name) {
-		long length = bpf_probe_read_user_str(mark->name, NAME_BYTES, (void *)name);
+		/* An error is a large number here. With a second bound, from below, the compiler
+		 * compares another register, of which Linux 6.12 learns nothing for this one. */
+		__u64 length = bpf_probe_read_user_str(mark->name, NAME_BYTES, (void *)name);
 
-		if (length > 0 && length <= NAME_BYTES) {
+		if (length <= NAME_BYTES) {
 			mark->name_bytes = length;
 			bytes += length;
 		}

@@ -11,6 +11,7 @@ use wattline_inference::npu::{Emulator, Watch};
 use wattline_inference::opencl::OpenCl;
 
 use super::lane::{Lane, Work};
+use super::spans::preparation_row;
 use super::stream::Stage;
 
 /// An engine that is made on the thread that will run it, so that this thread and those which the
@@ -46,7 +47,7 @@ pub(super) fn engine(
                 engine.warm_up()?;
                 Ok(Box::new(engine))
             });
-            Ok(Engine { open, pace: None })
+            Ok(Engine { open: told(stage, lane, open), pace: None })
         }
         Work::Gpu { graph, options } => {
             let (graph, options) = (graph.clone(), options.clone());
@@ -58,7 +59,7 @@ pub(super) fn engine(
                 engine.warm_up()?;
                 Ok(Box::new(engine))
             });
-            Ok(Engine { open, pace: None })
+            Ok(Engine { open: told(stage, lane, open), pace: None })
         }
         Work::Npu { work, driving_cpus, traffic } => {
             let outputs = Arc::clone(&stage.npu_outputs);
@@ -74,4 +75,17 @@ pub(super) fn engine(
             Ok(Engine { open, pace })
         }
     }
+}
+
+/// The same, and the time that it takes is told: it is no idle time.
+fn told(stage: &Stage<'_>, lane: &Lane, open: Opener<Tensor>) -> Opener<Tensor> {
+    let (spans, network) = (stage.spans.clone(), stage.network.clone());
+    let component = lane.component.name().into();
+    let clock = Arc::clone(stage.scene.clock());
+    Box::new(move || {
+        let start_ns = clock.now_ns();
+        let engine = open()?;
+        spans.write(&preparation_row(network, component, (start_ns, clock.now_ns())))?;
+        Ok(engine)
+    })
 }

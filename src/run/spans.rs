@@ -182,6 +182,22 @@ pub(super) fn coexecution_row(id: u64, network: Name, sum: Sum) -> SpanRow {
     run_row(id, None, network, ALL_COMPONENTS.into(), sum)
 }
 
+/// The span of a component's getting ready for the runs that follow.
+pub(super) fn preparation_row(network: Name, component: Name, times: (u64, u64)) -> SpanRow {
+    SpanRow {
+        id: next_span(),
+        parent: None,
+        kind: SpanKind::Preparation,
+        name: network,
+        component,
+        image: None,
+        start_ns: times.0,
+        end_ns: times.1,
+        flops: None,
+        bytes_theoretical: None,
+    }
+}
+
 fn run_row(id: u64, parent: Option<u64>, network: Name, component: Name, sum: Sum) -> SpanRow {
     SpanRow {
         id,

@@ -77,11 +77,14 @@ struct Run<'a> {
 }
 
 impl Stage<'_> {
-    /// Runs every component alone, with idle time around each. Answers what those did that ran
+    /// Runs every component alone, with idle time around each, after what getting ready takes on a
+    /// machine. Answers what those did that ran
     /// any image.
     pub(super) fn play(&self, lanes: &[Lane]) -> Result<Vec<Solo>> {
         let mut solos = Vec::new();
-        self.idle();
+        if let Scene::Emulated(_) = self.scene {
+            self.idle();
+        }
         for (index, lane) in lanes.iter().enumerate() {
             if self.over() || self.images == 0 {
                 break;
@@ -185,6 +188,8 @@ impl Run<'_> {
         let mut dither = self.dither.take();
         let stream = move || {
             let mut engine = open().map_err(|error| anyhow!(error))?;
+            // What it took to get ready was no idle time.
+            stage.idle();
             for image in 0..stage.images {
                 if stage.over() {
                     break;

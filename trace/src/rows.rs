@@ -76,6 +76,9 @@ words! {
         Image = "image",
         /// One layer of one image.
         Layer = "layer",
+        /// A component gets ready for a run that follows: weights are packed, and a first image runs
+        /// that counts for nothing. Its power is no run's, and is not idle. It has no parent.
+        Preparation = "preparation",
     }
 }
 

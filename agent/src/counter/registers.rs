@@ -95,6 +95,7 @@ impl CounterBlock {
                 format!("/dev/mem at {}", bases.join(", "))
             }
             RegisterSource::Directory(directory) => directory.display().to_string(),
+            RegisterSource::GuestMemory { file, .. } => file.display().to_string(),
         };
         Ok(CounterBlock {
             path,

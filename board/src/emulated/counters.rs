@@ -1,5 +1,6 @@
 //! The counter blocks, played in files: a reader programs them and reads them by mapping the
-//! file, as it would `/dev/mem` on the board.
+//! file, as it would `/dev/mem` on the board; or in a virtual machine's memory, where the reader is
+//! the guest's kernel.
 //!
 //! The player has no interrupt and sees no write as it happens; at each step it looks at what is
 //! enabled and selected and adds what was counted since the last step. Counts start just below
@@ -15,7 +16,9 @@ use wattline_trace::{create_dir_all_for_invoker, create_file_for_invoker};
 
 use super::fluid::Fluid;
 use crate::description::{Counter, CounterKind, Description};
-use crate::registers::{self, RegisterWindow, cci_counter, cci400, cci550, pmcr, ppmu};
+use crate::registers::{
+    self, RegisterWindow, cci_counter, cci_identity, cci400, cci550, pmcr, ppmu,
+};
 use crate::roots::RegisterSource;
 
 /// Where counts start: a wrap comes after 65 536 counts.
@@ -82,10 +85,10 @@ impl CounterPlayer {
         };
         let window = |base: &u64| {
             let (path, offset) = registers.locate(*base);
-            if let Some(directory) = path.parent() {
+            if let RegisterSource::Directory(directory) = registers {
                 create_dir_all_for_invoker(directory)?;
+                create_file_for_invoker(&path)?.set_len(size as u64)?;
             }
-            create_file_for_invoker(&path)?.set_len(size as u64)?;
             RegisterWindow::open(&path, offset, size)
         };
         let windows = counter.bases.iter().map(window).collect::<io::Result<Vec<_>>>()?;
@@ -159,16 +162,26 @@ impl CounterPlayer {
 fn reset(kind: CounterKind, window: &RegisterWindow) {
     match kind {
         CounterKind::Cci400 => {
-            window.write(cci400::SECURE_ACCESS, 1);
             // Revision r1: [7:4] of peripheral id 2 is at least 5.
-            window.write(cci400::PERIPHERAL_ID2, 0x60);
+            identify(window, cci_identity::CCI400, 6);
             reset_cci(window, cci400::COUNTERS, cci400::counter);
         }
-        CounterKind::Cci550 => reset_cci(window, cci550::COUNTERS, cci550::counter),
+        CounterKind::Cci550 => {
+            identify(window, cci_identity::CCI550, 1);
+            reset_cci(window, cci550::COUNTERS, cci550::counter);
+        }
         CounterKind::ExynosPpmu => {
             (0..3).for_each(|index| window.write(ppmu::count(index), FIRST_COUNT));
         }
     }
+}
+
+/// Says which CCI this is, and that its registers are open to all.
+fn identify(window: &RegisterWindow, part: [u32; 2], revision: u32) {
+    window.write(cci400::SECURE_ACCESS, 1);
+    window.write(cci_identity::PERIPHERAL_ID0, part[0]);
+    window.write(cci_identity::PERIPHERAL_ID1, part[1]);
+    window.write(cci_identity::PERIPHERAL_ID2, revision << 4 | cci_identity::ARM);
 }
 
 fn reset_cci(window: &RegisterWindow, counters: usize, block: fn(usize) -> usize) {
@@ -192,9 +205,7 @@ fn count_cci(
         }
         let selected = window.read(block + cci_counter::EVENT_SELECT);
         for (_, counts) in events.iter().filter(|(event, _)| *event == selected) {
-            let (count, wrapped) = window.read(block + cci_counter::COUNT).overflowing_add(*counts);
-            window.write(block + cci_counter::COUNT, count);
-            if wrapped {
+            if window.add(block + cci_counter::COUNT, *counts) {
                 window.write(block + cci_counter::OVERFLOW, 1);
             }
         }
@@ -216,9 +227,7 @@ fn count_ppmu(window: &RegisterWindow, events: [(u32, u32); 2]) {
     for index in (0..3).filter(|index| enabled >> index & 1 == 1) {
         let selected = window.read(ppmu::event_select(index));
         for (_, counts) in events.iter().filter(|(event, _)| *event == selected) {
-            let (count, wrapped) = window.read(ppmu::count(index)).overflowing_add(*counts);
-            window.write(ppmu::count(index), count);
-            if wrapped {
+            if window.add(ppmu::count(index), *counts) {
                 window.write(ppmu::FLAG, window.read(ppmu::FLAG) | 1 << index);
             }
         }

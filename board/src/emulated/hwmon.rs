@@ -87,6 +87,11 @@ impl Hwmon {
         self.update_interval.wish()
     }
 
+    /// The interval that is shown.
+    pub(super) fn shown_interval_ms(&self) -> u64 {
+        self.shown_interval_ms
+    }
+
     /// Shows the interval in force.
     pub(super) fn show_interval(&mut self, interval_ms: u64) {
         self.update_interval.show(interval_ms);

@@ -3,6 +3,11 @@
 //! The chip converts without pause: bus and shunt for 1.1 ms each, averaged over AVG pairs. A
 //! reading is the mean of the conversion that ended last, quantised by the registers' LSBs.
 //! [TI INA231 data sheet, SBOS644; drivers/hwmon/ina2xx.c]
+//!
+//! It can be looked at in two ways: [`Ina231::convert`] answers what the driver would show, and
+//! [`registers`] what the driver would read.
+
+pub mod registers;
 
 use rand::Rng;
 use rand_chacha::ChaCha12Rng;
@@ -38,6 +43,15 @@ pub struct Reading {
     pub microwatts: i64,
 }
 
+/// What a conversion leaves in the chip's registers.
+#[derive(Debug, Clone, Copy, Default)]
+struct Converted {
+    /// The shunt register, in [`SHUNT_LSB_VOLTS`].
+    shunt: i16,
+    /// The bus register, in [`BUS_LSB_VOLTS`]; its sign bit is never set.
+    bus: u16,
+}
+
 /// One chip.
 #[derive(Debug)]
 pub struct Ina231 {
@@ -50,9 +64,13 @@ pub struct Ina231 {
     gain: f64,
     random: ChaCha12Rng,
     average: u32,
+    /// A bus and a shunt conversion.
+    pair_ns: u64,
     began_ns: u64,
     began_joules: f64,
     ends_ns: u64,
+    converted: Converted,
+    settings: registers::Settings,
 }
 
 impl Ina231 {
@@ -72,9 +90,12 @@ impl Ina231 {
             gain,
             random,
             average: 16,
+            pair_ns: CONVERSION_NS,
             began_ns: now_ns,
             began_joules: 0.0,
             ends_ns: 0,
+            converted: Converted::default(),
+            settings: registers::Settings::default(),
         };
         chip.ends_ns = now_ns + chip.conversion_ns() + phase_ns;
         chip
@@ -87,13 +108,17 @@ impl Ina231 {
 
     /// The interval the driver shows: the conversion, rounded to whole milliseconds.
     pub fn update_interval_ms(&self) -> u64 {
-        shown_interval_ms(self.average)
+        (self.pair_ns * u64::from(self.average) + 500_000) / 1_000_000
     }
 
     /// Sets the average the driver would choose for an interval, and starts over: what was
     /// converted so far is dropped, as on the chip when its configuration is written.
     pub fn set_update_interval(&mut self, wish_ms: u64, now_ns: u64, joules: f64) {
         self.average = average_for(wish_ms);
+        self.start_over(now_ns, joules);
+    }
+
+    fn start_over(&mut self, now_ns: u64, joules: f64) {
         self.began_ns = now_ns;
         self.began_joules = joules;
         self.ends_ns = now_ns + self.conversion_ns();
@@ -117,7 +142,7 @@ impl Ina231 {
     }
 
     fn conversion_ns(&self) -> u64 {
-        ((CONVERSION_NS * u64::from(self.average)) as f64 * self.clock_ratio).round() as u64
+        ((self.pair_ns * u64::from(self.average)) as f64 * self.clock_ratio).round() as u64
     }
 
     fn reading(&mut self, watts: f64) -> Reading {
@@ -131,6 +156,8 @@ impl Ina231 {
         let bus = noisy(volts, self.noise.bus.volts());
         let shunt = (shunt / SHUNT_LSB_VOLTS).round().clamp(-32768.0, 32767.0);
         let bus = (bus / BUS_LSB_VOLTS).round().clamp(0.0, 32767.0);
+        self.converted = Converted { shunt: shunt as i16, bus: bus as u16 };
+        self.settings.conversion_is_ready();
         let current_lsb = SHUNT_LSB_VOLTS / self.shunt_ohms;
         // current × bus / 20000, in whole power LSBs. [data sheet, equation 4]
         let power = (shunt.max(0.0) * bus / 20000.0).floor().min(65535.0);
@@ -150,10 +177,6 @@ fn current(watts: f64, supply_volts: f64, shunt_ohms: f64) -> f64 {
     (supply_volts - root) / (2.0 * shunt_ohms)
 }
 
-fn shown_interval_ms(average: u32) -> u64 {
-    (CONVERSION_NS * u64::from(average) + 500_000) / 1_000_000
-}
-
 /// The average the driver chooses for a wish: the wish in whole conversions, and of what the chip
 /// offers the nearest to that, the lower of two as near. [ina226_interval_to_reg() in
 /// drivers/hwmon/ina2xx.c]
@@ -171,7 +194,7 @@ mod tests {
     use crate::description::Description;
     use rand::SeedableRng;
 
-    fn chip(noise: &Noise, seed: u64) -> (Ina231, f64) {
+    pub(super) fn chip(noise: &Noise, seed: u64) -> (Ina231, f64) {
         let board = Description::load("exynos5422").unwrap();
         let rail = &board.rails[0];
         (Ina231::new(rail, noise, ChaCha12Rng::seed_from_u64(seed), 0), rail.voltage.volts())
@@ -181,6 +204,7 @@ mod tests {
     /// observed; the others lie where it rounds twice.
     #[test]
     fn intervals_are_quantised_as_the_driver_does() {
+        let (mut chip, _) = chip(&Noise::default(), 1);
         for (wish, shown) in [
             (1, 2),
             (2, 2),
@@ -195,7 +219,8 @@ mod tests {
             (23, 9),
             (24, 35),
         ] {
-            assert_eq!(shown_interval_ms(average_for(wish)), shown, "{wish}");
+            chip.set_update_interval(wish, 0, 0.0);
+            assert_eq!(chip.update_interval_ms(), shown, "{wish}");
         }
     }
 

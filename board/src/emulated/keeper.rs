@@ -63,10 +63,10 @@ impl Keeper {
     }
 }
 
-/// Hardware does not wait for a CPU. On a busy machine a reader under real-time priority would
+/// Puts the calling thread before readers: hardware does not wait for a CPU. On a busy machine a reader under real-time priority would
 /// otherwise find the last value again and again, and take it for new conversions that came out
 /// equal. Where the kernel refuses it, it refuses readers too.
-fn outrank_readers() {
+pub fn outrank_readers() {
     /// Above the agent's 50.
     const PRIORITY: i32 = 60;
     let parameters = libc::sched_param { sched_priority: PRIORITY };

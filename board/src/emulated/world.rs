@@ -12,6 +12,7 @@ use wattline_trace::ClockKind;
 use super::counters::CounterPlayer;
 use super::fluid::{Completion, Fluid};
 use super::frequency_files::FrequencyFiles;
+use super::history::History;
 use super::hwmon::Hwmon;
 use super::ina231::Ina231;
 use super::work::Work;
@@ -27,6 +28,7 @@ const SETTINGS_PERIOD_NS: u64 = 10_000_000;
 #[derive(Debug)]
 struct Sensor {
     rail: usize,
+    i2c_address: u16,
     chip: Ina231,
     files: Hwmon,
 }
@@ -41,6 +43,9 @@ pub(super) struct EmulatedWorld {
     /// Of each component whose clock Linux would show, by its place.
     frequencies: Vec<(usize, FrequencyFiles)>,
     settings_at_ns: u64,
+    /// Where somebody asked for it.
+    history: Option<History>,
+    components: usize,
 }
 
 impl EmulatedWorld {
@@ -59,7 +64,7 @@ impl EmulatedWorld {
             let interval_ms = chip.update_interval_ms();
             let mut files = Hwmon::create(&roots.sysfs, rail, description, interval_ms, clock)?;
             files.show(chip.at_rest(description.idle_power.watts()));
-            Ok(Sensor { rail, chip, files })
+            Ok(Sensor { rail, i2c_address: description.i2c_address, chip, files })
         };
         let counter = |counter| CounterPlayer::create(counter, board, &roots.registers);
         let mut frequencies = Vec::new();
@@ -74,11 +79,48 @@ impl EmulatedWorld {
             counters: board.counters.iter().map(counter).collect::<io::Result<_>>()?,
             frequencies,
             settings_at_ns: now_ns + SETTINGS_PERIOD_NS,
+            history: None,
+            components: board.components.len(),
         })
     }
 
     pub(super) fn submit(&mut self, component: usize, job: JobId, work: Arc<Work>) {
         self.fluid.submit(component, job, work);
+        self.note();
+    }
+
+    /// From now on keeps what is spent and moved.
+    pub(super) fn keep_history(&mut self) {
+        self.history = Some(History::default());
+        self.note();
+    }
+
+    /// What was kept, up to the present.
+    pub(super) fn history(&mut self) -> Option<&History> {
+        self.note();
+        self.history.as_ref()
+    }
+
+    fn note(&mut self) {
+        if let Some(history) = &mut self.history {
+            history.note(&self.fluid, self.components);
+        }
+    }
+
+    /// Has the chip at an I2C address answer, and shows what of its settings changed; `None` where
+    /// there is no chip.
+    pub(super) fn at_address<T>(
+        &mut self,
+        i2c_address: u16,
+        talk: impl FnOnce(&mut Ina231, u64, f64) -> T,
+    ) -> Option<T> {
+        let sensor = self.sensors.iter_mut().find(|it| it.i2c_address == i2c_address)?;
+        let answer = talk(&mut sensor.chip, self.now_ns, self.fluid.rail_joules(sensor.rail));
+        let interval_ms = sensor.chip.update_interval_ms();
+        if interval_ms != sensor.files.shown_interval_ms() {
+            sensor.files.show_interval(interval_ms);
+        }
+        Some(answer)
     }
 
     pub(super) fn take(&mut self, job: JobId) -> Option<Completion> {
@@ -122,7 +164,11 @@ impl World for EmulatedWorld {
 
     fn advance_to(&mut self, now_ns: u64) {
         self.now_ns = now_ns;
+        let changes = self.fluid.next_event_ns() == Some(now_ns);
         self.fluid.advance_to(now_ns);
+        if changes {
+            self.note();
+        }
         for sensor in &mut self.sensors {
             if sensor.chip.ends_ns() == now_ns {
                 sensor.files.show(sensor.chip.convert(self.fluid.rail_joules(sensor.rail)));

@@ -15,6 +15,10 @@ use crate::executor::ExecutorError;
 #[derive(Debug)]
 pub(super) struct ThreadPool {
     pool: Option<NonNull<ffi::PThreadPool>>,
+    #[cfg_attr(
+        not(target_arch = "x86_64"),
+        expect(dead_code, reason = "only kernels of ours ask, and those are x86's")
+    )]
     threads: usize,
 }
 
