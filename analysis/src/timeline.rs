@@ -184,7 +184,7 @@ mod tests {
         };
         let line = Timeline::new(&spans, false);
         assert_eq!(line.idle(10, 20), [(0, 90), (210, 290), (410, u64::MAX)]);
-        assert_eq!(line.blocks()[0].runs, []);
+        assert!(line.blocks()[0].runs.is_empty());
     }
 
     #[test]

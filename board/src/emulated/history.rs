@@ -99,6 +99,7 @@ mod tests {
         history.note(&fluid, 3);
         let layer = LayerWork {
             name: "layer".into(),
+            kilohertz: None,
             dispatch_s: 0.0,
             compute_s: 1.0,
             read_bytes: 3e8,

@@ -89,7 +89,7 @@ impl Hwmon {
 
     /// The interval that is shown.
     pub(super) fn shown_interval_ms(&self) -> u64 {
-        self.shown_interval_ms
+        self.update_interval.shown()
     }
 
     /// Shows the interval in force.

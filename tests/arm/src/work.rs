@@ -60,6 +60,7 @@ impl Drop for Follower {
 fn piece() -> Work {
     let layer = LayerWork {
         name: "piece".into(),
+        kilohertz: None,
         dispatch_s: 0.0,
         compute_s: PIECE_S,
         read_bytes: READ_BYTES_PER_S * PIECE_S,
