@@ -18,17 +18,17 @@ const EXIT_WORSE: u8 = 3;
   wattline compare before after
   wattline compare before after --layers --out tables
   wattline compare before1,before2,before3 after1,after2,after3
-  wattline compare main/ branch/ --fail-above 5%     # directories of bundles; status 3 if B is worse
+  wattline compare main/ branch/ --fail-above 5%     # directories of bundles
 
-A and B are bundles, several with commas between them, or a directory of bundles. Each network on each
-component is paired with its own; the difference is that of B over A, with its 95 % interval. Errors of
-sensors cancel where both sides were recorded on one board. Several runs a side also show how much runs
-differ by themselves: a single run knows nothing of that.
+A and B are bundles, several with commas between them, or a directory of bundles. Each network
+on each component is paired with its own; the difference is that of B over A, with its 95 %
+interval. Errors of sensors cancel where both sides were recorded on one board. Several runs a
+side also show how much runs differ by themselves: a single run knows nothing of that.
 
-Exit status: 0 compared, whatever came out; 1 failed, and said why; 2 wrong usage; 3 with --fail-above,
-where B takes more joules or DRAM bytes an image or does fewer images a second than A by more than that
-and the readings show a difference, where it lacks a number that A has, or where one side is emulated
-and the other is not.")]
+Exit status: 0 compared, whatever came out; 1 failed, and said why; 2 wrong usage; 3 with
+--fail-above, where B takes more joules or DRAM bytes an image or does fewer images a second
+than A by more than that and the readings show a difference, where it lacks a number that A
+has, or where one side is emulated and the other is not.")]
 pub(crate) struct Args {
     /// What is compared with
     #[arg(value_name = "A")]

@@ -6,13 +6,15 @@
 //! of both sides,
 //!
 //! ```text
-//! Var(ln r) = Var(a)/a² + Var(b)/b² + Σ over sensors of (b_s/b − a_s/a)² τ_s²/3
+//! Var(ln r) = Var(a)/a² + Var(b)/b² + Σ over sensors of (b_s/b − a_s/a)² τ_s²/3 + (β_s/b − α_s/a)²
 //! interval  = r · exp(± t √Var(ln r)) − 1
 //! ```
 //!
 //! * A sensor's gain is common to all that it read: what it read of `a` and of `b`, as shares, cancels.
 //!   Boards are one and the same where their bundles say so (`board.unit` of the manifest), or the user
-//!   does; sensors of different boards err each for itself.
+//!   does; sensors of different boards err each for itself. The same holds of what its steps do (`α_s`,
+//!   `β_s`) where it read the same voltage and current both times, to a quarter of a step; else they
+//!   add in squares.
 //! * What an image takes is one draw of what images take: the spread of images' times, by means of up
 //!   to 20 batches of images in a row, is a part of `Var(a)` for images a second and, as power times
 //!   time, for joules.

@@ -10,7 +10,9 @@
 //! share of the target = c_t / (c_t + c_o)
 //! ```
 //!
-//! and the rest of the rail's active joules are *other processes'*. Where rows lack a frequency, all count
+//! and the rest of the rail's active joules are *other processes'*. Where others did less than in idle
+//! gaps, for the target took their CPUs, `c_o` is negative: idle power holds more than they drew, and the
+//! target has drawn more than the rail's active joules. Beyond a fifth of `c_t` that is refused. Where rows lack a frequency, all count
 //! the same. That a cycle costs the same is an assumption, and numbers that rest on it are *estimated*:
 //! the interval holds what they would be if a cycle of others cost half as much, or twice. [GUESS: dense
 //! vector arithmetic takes about twice what waiting for memory does.]
@@ -35,6 +37,9 @@ const MOST_COVERED: f64 = 0.9;
 /// How far apart two accounts that some kernels keep in ticks may be, and the fastest clock there is.
 const TICK_NS: u64 = 20_000_000;
 const MOST_KHZ: u32 = 10_000_000;
+/// Others that did less than in idle gaps by more than this part of what the target did make idle power
+/// no idle power.
+const LARGEST_LESS: f64 = 0.2;
 /// By what factor a cycle of others may cost more or less than one of the target.
 const MOST_UNLIKE: f64 = 2.0;
 
@@ -81,6 +86,10 @@ pub(crate) struct Shares {
     pub(crate) target: f64,
     pub(crate) least: f64,
     pub(crate) most: f64,
+    /// By how much others did less than in idle gaps, as a part of what the target did.
+    pub(crate) less: f64,
+    /// What of CPU time was others', idle gaps or not.
+    pub(crate) others_of_time: f64,
     /// Whether frequencies count.
     pub(crate) clocked: bool,
 }
@@ -251,16 +260,21 @@ impl Cluster {
         let work = self.blocks.get(block)?;
         let idle =
             if self.idle.looked_at > 0.0 { work.looked_at / self.idle.looked_at } else { 0.0 };
-        let above_idle = |of: fn(&Work) -> f64| (of(work) - idle * of(&self.idle)).max(0.0);
+        let above_idle = |of: fn(&Work) -> f64| of(work) - idle * of(&self.idle);
         let (target, others) = match self.clocked {
             true => (above_idle(|it| it.target_cycles), above_idle(|it| it.others_cycles)),
             false => (above_idle(|it| it.target_s), above_idle(|it| it.others_s)),
         };
+        let target = target.max(0.0);
+        // Others that do less than in idle gaps leave some of idle power to the target.
+        let others = others.max(-LARGEST_LESS * target);
         let share = |factor: f64| target / (target + factor * others);
         (target + others > 0.0).then(|| Shares {
             target: share(1.0),
-            least: share(MOST_UNLIKE),
-            most: share(MOST_UNLIKE.recip()),
+            least: share(MOST_UNLIKE).min(share(MOST_UNLIKE.recip())),
+            most: share(MOST_UNLIKE).max(share(MOST_UNLIKE.recip())),
+            less: (-others / target).max(0.0),
+            others_of_time: work.others_s / (work.target_s + work.others_s),
             clocked: self.clocked,
         })
     }
@@ -279,6 +293,11 @@ impl Work {
 impl Shares {
     /// Whether others did enough for their joules to be taken out.
     pub(crate) fn others_count(&self) -> bool {
-        1.0 - self.target > LEAST_OTHERS
+        (1.0 - self.target).abs() > LEAST_OTHERS
+    }
+
+    /// Whether idle power cannot be taken for what the rail would draw without the target.
+    pub(crate) fn idle_was_busy(&self) -> bool {
+        self.less >= LARGEST_LESS
     }
 }

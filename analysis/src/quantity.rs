@@ -9,7 +9,8 @@ use crate::power::student;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Quantity {
     pub(crate) value: f64,
-    /// Variance that this measurement has for itself, and Welch and Satterthwaite's sum for it.
+    /// Variance that this measurement has for itself, but for what its sensors do to it, and Welch and
+    /// Satterthwaite's sum for it.
     pub(crate) own: f64,
     pub(crate) freedom: f64,
     /// Standard error by the clock's rate.
@@ -26,13 +27,25 @@ pub(crate) struct SensorPart {
     pub(crate) rail: Name,
     pub(crate) value: f64,
     pub(crate) tolerance: f64,
+    /// Standard error by the sensor's steps.
+    pub(crate) quantisation: f64,
+    /// What it read in the run and at idle, volts and amperes of each in steps: where it reads the same
+    /// again, its steps do the same to it.
+    pub(crate) levels: [f64; 4],
+}
+
+impl SensorPart {
+    /// Variance by the sensor: its gain and its steps.
+    pub(crate) fn variance(&self) -> f64 {
+        (self.value * self.tolerance).powi(2) / 3.0 + self.quantisation.powi(2)
+    }
 }
 
 impl Quantity {
     /// Half of the 95 % interval.
     pub(crate) fn half_width(&self) -> f64 {
-        let gains = self.sensors.iter().map(|it| (it.value * it.tolerance).powi(2) / 3.0);
-        let variance = self.own + self.clock.powi(2) + gains.sum::<f64>();
+        let of_sensors = self.sensors.iter().map(SensorPart::variance).sum::<f64>();
+        let variance = self.own + self.clock.powi(2) + of_sensors;
         student::satterthwaite(variance, self.freedom) * variance.sqrt() + self.bound
     }
 
@@ -71,7 +84,10 @@ impl Quantity {
         self.freedom /= images.powi(4);
         self.clock /= images;
         self.bound /= images;
-        self.sensors.iter_mut().for_each(|it| it.value /= images);
+        for part in &mut self.sensors {
+            part.value /= images;
+            part.quantisation /= images;
+        }
         self
     }
 }

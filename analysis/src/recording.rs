@@ -112,7 +112,7 @@ impl Recording<'_> {
                     .iter()
                     .map(|rail| {
                         let energy = measure(rail, index, block, shares(rail))?;
-                        Ok(match self.others(&rail.record.name, index) {
+                        Ok(match self.others(&rail.record.name, index)? {
                             Some(shares) => energy.without_others(shares),
                             None => energy,
                         })
@@ -136,9 +136,15 @@ impl Recording<'_> {
 
     /// Whose work was done on a rail in a block, where that is one CPU cluster's own and others worked
     /// there too.
-    fn others(&self, rail: &str, block: usize) -> Option<processes::Shares> {
-        let shares = self.processes.shares(self.cluster_of(rail)?, block)?;
-        shares.others_count().then_some(shares)
+    fn others(&self, rail: &str, block: usize) -> Result<Option<processes::Shares>, Refusal> {
+        let cluster = self.cluster_of(rail);
+        let shares = cluster.and_then(|cluster| self.processes.shares(cluster, block));
+        match shares.filter(|shares| shares.others_count()) {
+            Some(shares) if shares.idle_was_busy() => {
+                Err(Refusal::BusyIdle { rail: rail.to_owned() })
+            }
+            shares => Ok(shares),
+        }
     }
 
     /// The CPU cluster whose own a rail is, if it feeds nobody else. Where a cluster lists no other rail,

@@ -171,6 +171,14 @@ pub enum Refusal {
         /// What is needed.
         least: u64,
     },
+    /// Idle gaps were not idle.
+    #[error(
+        "rail {rail}: other processes were busier while nothing ran than during the run: what it would draw without the run is not known; record on a quieter machine"
+    )]
+    BusyIdle {
+        /// The rail.
+        rail: String,
+    },
     /// Power is not voltage times current.
     #[error(
         "rail {rail}: its watts are not its volts · amps, by {share_pct:.1} % of its joules: a wrong unit, or damaged rows of power.csv"

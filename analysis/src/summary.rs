@@ -251,7 +251,13 @@ pub(crate) fn active_energy(
         found.variance += energy.variance.scaled(part.share);
         found.bound += part.bound + part.share * energy.bound;
         let tolerance = recording.rails[place].tolerance;
-        found.sensors.push(SensorPart { rail: Name::new(rail), value, tolerance });
+        found.sensors.push(SensorPart {
+            rail: Name::new(rail),
+            value,
+            tolerance,
+            quantisation: part.share * energy.variance.quantisation.sqrt(),
+            levels: energy.levels,
+        });
     }
     let (joules, half_width) = (found.joules, found.variance.half_width());
     if !(joules.is_finite() && (half_width + found.bound).is_finite()) || half_width >= joules {
@@ -367,18 +373,24 @@ fn remarks_on_others(recording: &Recording<'_>, index: usize) -> Vec<String> {
     let remark = |(rail, energy): (&Rail, &Result<RailEnergy, Refusal>)| {
         let energy = energy.as_ref().ok()?;
         let shares = energy.others?;
-        Some(format!(
-            "{:.1} % of the CPU time on {} was other processes': their {:.3} J are not in, estimated by \
-             CPU time{}",
-            100.0 * (1.0 - shares.target),
-            rail.record.name,
-            energy.other_joules,
-            if shares.clocked {
-                " and clock frequency"
-            } else {
-                " alone, for no frequency is known"
-            },
-        ))
+        let by = if shares.clocked {
+            " and clock frequency"
+        } else {
+            " alone, for no frequency is known"
+        };
+        let (rail, joules) = (&rail.record.name, energy.other_joules);
+        Some(match shares.less > 0.0 {
+            true => format!(
+                "other processes on {rail} did less than in idle gaps: {:.3} J of idle power are the run's, \
+                 estimated by CPU time{by}",
+                -joules
+            ),
+            false => format!(
+                "{:.1} % of the CPU time on {rail} was other processes': their {joules:.3} J are not in, \
+                 estimated by CPU time{by}",
+                100.0 * (1.0 - shares.target)
+            ),
+        })
     };
     rails.filter_map(remark).collect()
 }

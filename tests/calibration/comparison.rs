@@ -1,9 +1,16 @@
 //! Is a difference one as often as it is said to be?
 
-use wattline_analysis::{Compare, CompareOptions, CompareRow, Differs, compare};
-use wattline_board::quantity::Power;
+use wattline_analysis::{
+    Compare, CompareOptions, CompareRow, Differs, Options, SameBoard, SensorTolerances, analyze,
+    compare,
+};
+use wattline_board::quantity::{Power, Tolerance};
 
 use crate::recorded::{Case, for_seeds, in_memory};
+
+/// Whether an interval held the truth without and with a tolerance, and whether boards seemed to differ
+/// taken for one and for two.
+type Held = ([bool; 2], [bool; 2]);
 
 /// Records each case, and compares the second with the first; answers the rows, and the true difference
 /// of joules in percent.
@@ -64,4 +71,49 @@ fn three_percent_are_found() {
         eprintln!("{component}: {held} of 40 intervals hold the true difference");
         assert!(held >= 35, "{component}: {held} of 40");
     }
+}
+
+/// Boards whose sensors' gains lie off by up to 2 %, each its own way: the tolerance says so, and only
+/// that.
+#[test]
+fn gains_that_lie_off_are_in_the_interval_that_knows_of_them() {
+    const GAIN: f64 = 0.02;
+    let mut case = case("a15");
+    case.board.noise.gain = Tolerance::new(GAIN);
+    let knowing = Options {
+        tolerances: SensorTolerances { all: Some(GAIN), rails: vec![] },
+        ..Options::default()
+    };
+    let runs = for_seeds(0..60, |seed| {
+        let home = in_memory();
+        let place = |side: &str| home.path().join(side);
+        let truth = case.record(30_000 + 2 * seed, &place("a")).joules;
+        case.record(30_001 + 2 * seed, &place("b"));
+        let held = [Options::default(), knowing.clone()].map(|options| {
+            let analysis = analyze(&[place("a")], &options).unwrap();
+            let row = &analysis.summary[0];
+            let known = row.joules_per_image.zip(row.joules_per_image_ci95).unwrap();
+            (known.0 - truth).abs() <= known.1
+        });
+        let differ = [SameBoard::Yes, SameBoard::No].map(|same_board| {
+            let options = CompareOptions {
+                analysis: knowing.clone(),
+                same_board,
+                ..CompareOptions::default()
+            };
+            let comparison = compare(&[place("a")], &[place("b")], &options).unwrap();
+            of(&comparison.rows, Compare::JoulesPerImage).differs != Differs::No
+        });
+        (held, differ)
+    });
+    let count = |of: &dyn Fn(&Held) -> bool| runs.iter().filter(|it| of(it)).count();
+    assert!(
+        count(&|it| it.0[0]) < 15,
+        "an interval that knows of no gain holds {}",
+        count(&|it| it.0[0])
+    );
+    assert!(count(&|it| it.0[1]) >= 57, "{} of 60", count(&|it| it.0[1]));
+    // Two boards that draw the same: taken for one they differ, taken for two they do not.
+    assert!(count(&|it| it.1[0]) > 45, "{} of 60", count(&|it| it.1[0]));
+    assert!(count(&|it| it.1[1]) <= 6, "{} of 60", count(&|it| it.1[1]));
 }

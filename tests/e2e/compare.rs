@@ -39,13 +39,13 @@ fn a_difference_is_told_and_one_that_is_none_is_not() {
     };
     let a15 = row("a15", "joules_per_image");
     assert_eq!(a15.text("differs"), "more");
-    assert!(a15.number("from_pct") > 10.0 && a15.number("to_pct") < 12.0, "{a15:?}");
+    assert!(a15.number("from_pct") > 11.5 && a15.number("to_pct") < 12.5, "{a15:?}");
     assert_eq!(row("gpu", "joules_per_image").text("differs"), "no");
     assert_eq!(row("a15", "images_per_s").text("differs"), "no");
     assert!(table.rows().all(|row| row.text("provenance_b") == "emulated"));
     answer.prints(&[a15.text("says"), "no difference that the readings show"]);
 
-    place.wattline("compare before after --fail-above 12%").succeeded();
+    place.wattline("compare before after --fail-above 13%").succeeded();
     let worse = place.wattline("compare before after --fail-above 5%").exited(3);
     worse.says(&["--fail-above 5 %", "squeezenet on a15, J/image: B takes 1"]);
     worse.prints(&["J/image"]);
@@ -115,7 +115,10 @@ fn a_tolerance_widens_intervals_and_is_told_apart() {
                 .map(|term| off.number(term).powi(2));
         let sum = squares.iter().sum::<f64>().sqrt() + off.number("split_ci95");
         assert!((sum / off.number("active_joules_ci95") - 1.0).abs() < 1e-9, "{off:?}");
-        assert_eq!(off.text("largest_term"), "tolerance");
+        // A few hundredths of a joule on the memory's rail are read no better than that.
+        if off.text("rail") != "VDD_MEM" {
+            assert_eq!(off.text("largest_term"), "tolerance", "{off:?}");
+        }
     }
     let error = place.wattline("analyze a --out x --sensor-tolerance VDD_X=1%");
     error.refused(&["VDD_X", "VDD_ARM"]);

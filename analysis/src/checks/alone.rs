@@ -36,9 +36,17 @@ fn on_cluster(recording: &Recording<'_>, index: usize, cluster: &Cluster) -> Opt
     if run.component != *name && own.is_none() {
         return None;
     }
-    let others = 1.0 - recording.processes.shares(name, block)?.target;
+    let shares = recording.processes.shares(name, block)?;
+    let others = shares.others_of_time;
     let meaning = match own {
         _ if others <= MOST_OTHERS => String::new(),
+        _ if !shares.others_count() => {
+            "; they were as busy when nothing ran: idle power has it, and images took longer"
+                .to_owned()
+        }
+        Some(rail) if recording.cluster_of(rail).is_some() && shares.less > 0.0 => {
+            format!("; they did more when nothing ran, and idle power of {rail} holds too much")
+        }
         Some(rail) if recording.cluster_of(rail).is_some() => {
             format!("; what they drew on {rail} is taken out")
         }

@@ -21,6 +21,11 @@
 //! their spread does not show it. The most that an error of the size of the residuals can make of
 //! `p[c]`, `√(Σ r² (G⁻¹)_cc)`, is then added in proportion; `Σ r²` is of residuals beyond the sensor's
 //! noise.
+//!
+//! What two components draw together may be more or less than what each draws without the other: they
+//! slow each other at the memory, and a cluster that computes drives an accelerator at no cost. A second
+//! fit has a column `f[c] · f[d]` for each pair. What it finds there is nobody's, and how the first fit
+//! shared it out is chance: all of it is added to either one's half-width.
 
 use nalgebra::{DMatrix, DVector};
 use wattline_trace::BundleReader;
@@ -49,12 +54,13 @@ const FEWEST_STRETCHES: usize = 4;
 pub(crate) struct Sums {
     start: u64,
     end: u64,
+    lanes: usize,
     stretches: Vec<Stretch>,
     /// From 0 to 1.
     in_step: f64,
 }
 
-/// The sums of one stretch of time.
+/// The sums of one stretch of time. Columns are the components', then those of their pairs.
 #[derive(Debug, Clone)]
 struct Stretch {
     readings: u64,
@@ -124,7 +130,8 @@ impl Sums {
         Sums { in_step: in_step(lanes, start, end), ..sums }
     }
 
-    fn cut(start: u64, end: u64, columns: usize, stretches: usize) -> Self {
+    fn cut(start: u64, end: u64, lanes: usize, stretches: usize) -> Self {
+        let columns = lanes + lanes * lanes.saturating_sub(1) / 2;
         let empty = Stretch {
             readings: 0,
             products: DMatrix::zeros(columns, columns),
@@ -133,14 +140,16 @@ impl Sums {
             watts: 0.0,
             watts_squared: 0.0,
         };
-        Sums { start, end, stretches: vec![empty; stretches], in_step: 0.0 }
+        Sums { start, end, lanes, stretches: vec![empty; stretches], in_step: 0.0 }
     }
 
     fn add(&mut self, t: u64, shares: &[f64], watts: f64) {
         let count = self.stretches.len();
         let part = (t - self.start) as f64 / (self.end - self.start).max(1) as f64;
         let stretch = &mut self.stretches[((part * count as f64) as usize).min(count - 1)];
-        let shares = DVector::from_column_slice(shares);
+        let pairs = (0..shares.len()).flat_map(|a| (0..a).map(move |b| shares[a] * shares[b]));
+        let shares =
+            DVector::from_iterator(stretch.columns.len(), shares.iter().copied().chain(pairs));
         stretch.readings += 1;
         stretch.watts += watts;
         stretch.watts_squared += watts * watts;
@@ -150,7 +159,8 @@ impl Sums {
     }
 
     /// Watts above `idle` of some of the components, the others taken to draw nothing here, in groups
-    /// that are told apart. `noise` is the variance of a single reading. None where there are too few readings, or where none of several is.
+    /// that are told apart. `noise` is the variance of a single reading. None where there are too few
+    /// readings, or where none of several components is told apart.
     pub(crate) fn watts(&self, lanes: &[usize], idle: f64, noise: f64) -> Option<Vec<Watts>> {
         let readings: u64 = self.stretches.iter().map(|it| it.readings).sum();
         let products = self.stretches.iter().map(|it| &it.products).sum::<DMatrix<f64>>();
@@ -163,45 +173,108 @@ impl Sums {
         if unknowns == 0 || one_of_several || readings < FEWEST_READINGS * unknowns as u64 {
             return None;
         }
-        let design = DMatrix::from_fn(self.columns(), unknowns, |column, group| {
-            f64::from(u8::from(groups[group].iter().any(|&(_, lane)| lane == column)))
-        });
-        let grouped = |stretch: &Stretch| {
-            let right = &stretch.with_watts - idle * &stretch.columns;
-            (design.tr_mul(&(&stretch.products * &design)), design.tr_mul(&right))
+        let equations = self.equations(&self.design(&groups, false), idle);
+        let fit = non_negative(&equations.products, &equations.right, None)?;
+        let inverse = inverse(&equations.products)?;
+        let chance = equations.half_widths(&fit, &inverse)?;
+        let left = self.residuals(&equations, &fit, idle) - readings as f64 * noise;
+        let nobodys = self.nobodys(&groups, idle);
+        let half_width = |group: usize| {
+            let in_step = self.in_step * (left.max(0.0) * inverse[(group, group)].max(0.0)).sqrt();
+            chance[group] + in_step + nobodys[group]
         };
-        let stretches: Vec<_> = self.stretches.iter().map(grouped).collect();
-        let products = stretches.iter().map(|it| &it.0).sum::<DMatrix<f64>>();
-        let right = stretches.iter().map(|it| &it.1).sum::<DVector<f64>>();
-        let fit = non_negative(&products, &right, None)?;
-        let inverse = inverse(&products)?;
-        let freedom = stretches.len().checked_sub(unknowns).filter(|it| *it >= FEWEST_STRETCHES)?;
-        let scores = stretches.iter().map(|(products, right)| right - products * &fit);
-        let spread = scores.map(|score| &score * score.transpose()).sum::<DMatrix<f64>>();
-        let few = stretches.len() as f64 / freedom as f64;
-        let covariance = &inverse * spread * &inverse * few;
-        let quantile = student::quantile(freedom as f64);
-        let sum = |of: fn(&Stretch) -> f64| self.stretches.iter().map(of).sum::<f64>();
-        let count = readings as f64;
-        let squares =
-            sum(|it| it.watts_squared) - 2.0 * idle * sum(|it| it.watts) + count * idle * idle;
-        let left = squares - 2.0 * fit.dot(&right) + fit.dot(&(&products * &fit)) - count * noise;
-        let in_step =
-            |group: usize| self.in_step * (left.max(0.0) * inverse[(group, group)].max(0.0)).sqrt();
-        let watts: Vec<Watts> = groups
-            .into_iter()
-            .enumerate()
-            .map(|(group, members)| Watts {
-                members: members.into_iter().map(|(at, _)| at).collect(),
-                watts: fit[group],
-                half_width: quantile * covariance[(group, group)].max(0.0).sqrt() + in_step(group),
-            })
-            .collect();
+        let found = |(group, members): (usize, Vec<(usize, usize)>)| Watts {
+            members: members.into_iter().map(|(at, _)| at).collect(),
+            watts: fit[group],
+            half_width: half_width(group),
+        };
+        let watts: Vec<Watts> = groups.into_iter().enumerate().map(found).collect();
         watts.iter().all(|it| it.watts.is_finite() && it.half_width.is_finite()).then_some(watts)
     }
 
-    fn columns(&self) -> usize {
-        self.stretches.first().map_or(0, |it| it.columns.len())
+    /// The columns of groups as sums of components', and with `pairs` those of pairs of groups.
+    fn design(&self, groups: &[Vec<(usize, usize)>], pairs: bool) -> DMatrix<f64> {
+        let pair = |a: usize, b: usize| self.lanes + a.max(b) * (a.max(b) - 1) / 2 + a.min(b);
+        let of_group = groups.iter().map(|it| it.iter().map(|&(_, lane)| lane).collect::<Vec<_>>());
+        let mut columns: Vec<Vec<usize>> = of_group.collect();
+        for a in 0..if pairs { groups.len() } else { 0 } {
+            for b in 0..a {
+                let across =
+                    groups[a].iter().flat_map(|a| groups[b].iter().map(move |b| (a.1, b.1)));
+                columns.push(across.map(|(a, b)| pair(a, b)).collect());
+            }
+        }
+        let all = self.stretches.first().map_or(0, |it| it.columns.len());
+        DMatrix::from_fn(all, columns.len(), |row, column| {
+            f64::from(u8::from(columns[column].contains(&row)))
+        })
+    }
+
+    fn equations(&self, design: &DMatrix<f64>, idle: f64) -> Equations {
+        let stretches: Vec<_> = self.stretches.iter().map(|it| it.grouped(design, idle)).collect();
+        let products = stretches.iter().map(|it| &it.0).sum::<DMatrix<f64>>();
+        let right = stretches.iter().map(|it| &it.1).sum::<DVector<f64>>();
+        Equations { stretches, products, right }
+    }
+
+    /// `Σ r²`.
+    fn residuals(&self, equations: &Equations, fit: &DVector<f64>, idle: f64) -> f64 {
+        let of_stretch = |it: &Stretch| {
+            it.watts_squared - 2.0 * idle * it.watts + it.readings as f64 * idle * idle
+        };
+        let squares: f64 = self.stretches.iter().map(of_stretch).sum();
+        squares - 2.0 * fit.dot(&equations.right) + fit.dot(&(&equations.products * fit))
+    }
+
+    /// What pairs of groups draw beyond what both draw, by group, in watts of its busy time. Nothing
+    /// where the readings do not tell it.
+    fn nobodys(&self, groups: &[Vec<(usize, usize)>], idle: f64) -> Vec<f64> {
+        let mut watts = vec![0.0; groups.len()];
+        let design = self.design(groups, true);
+        let equations = self.equations(&design, idle);
+        let Some(inverse) = inverse(&equations.products) else { return watts };
+        let fit = inverse * equations.right;
+        let columns =
+            design.tr_mul(&self.stretches.iter().map(|it| &it.columns).sum::<DVector<f64>>());
+        let pairs = (0..groups.len()).flat_map(|a| (0..a).map(move |b| (a, b)));
+        for (at, (a, b)) in (groups.len()..).zip(pairs) {
+            let together = fit[at].abs() * columns[at];
+            watts[a] += together / columns[a];
+            watts[b] += together / columns[b];
+        }
+        watts
+    }
+}
+
+/// Normal equations of a fit, of each stretch and of all.
+#[derive(Debug)]
+struct Equations {
+    stretches: Vec<(DMatrix<f64>, DVector<f64>)>,
+    products: DMatrix<f64>,
+    right: DVector<f64>,
+}
+
+impl Equations {
+    /// Half of the 95 % interval of each unknown by how stretches differ; none where they are too few.
+    fn half_widths(&self, fit: &DVector<f64>, inverse: &DMatrix<f64>) -> Option<Vec<f64>> {
+        let freedom = self.stretches.len().checked_sub(fit.len())?;
+        if freedom < FEWEST_STRETCHES {
+            return None;
+        }
+        let scores = self.stretches.iter().map(|(products, right)| right - products * fit);
+        let spread = scores.map(|score| &score * score.transpose()).sum::<DMatrix<f64>>();
+        let few = self.stretches.len() as f64 / freedom as f64;
+        let covariance = inverse * spread * inverse * few;
+        let quantile = student::quantile(freedom as f64);
+        Some(covariance.diagonal().iter().map(|it| quantile * it.max(0.0).sqrt()).collect())
+    }
+}
+
+impl Stretch {
+    /// Normal equations in columns that are sums of these.
+    fn grouped(&self, design: &DMatrix<f64>, idle: f64) -> (DMatrix<f64>, DVector<f64>) {
+        let right = &self.with_watts - idle * &self.columns;
+        (design.tr_mul(&(&self.products * design)), design.tr_mul(&right))
     }
 }
 

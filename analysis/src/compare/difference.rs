@@ -2,13 +2,16 @@
 
 use crate::power::idle::critical_ratio;
 use crate::power::student;
-use crate::quantity::Quantity;
+use crate::quantity::{Quantity, SensorPart};
 
 use super::Differs;
 
 /// Half an interval of the ratio's logarithm that leaves a factor of three open says nothing: one side's
 /// number is hardly told apart from nothing.
 const MOST_UNSURE: f64 = 1.1;
+
+/// Levels nearer than this, in steps, are the same.
+const SAME_LEVEL: f64 = 0.25;
 
 /// A number that one side measured in one or several runs, each with its board.
 pub(super) type Runs = Vec<Run>;
@@ -53,12 +56,31 @@ pub(super) struct Percent {
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Mean {
     value: f64,
-    /// Variance, but for the gains of sensors, and Welch and Satterthwaite's sum for it.
+    /// Variance, but for what sensors do, and Welch and Satterthwaite's sum for it.
     own: f64,
     freedom: f64,
     bound: f64,
-    /// Board and rail, what was read there, and by what share it may lie off.
-    sensors: Vec<((String, String), f64, f64)>,
+    sensors: Vec<Sensor>,
+}
+
+/// What a sensor did to a side.
+#[derive(Debug, Clone, PartialEq)]
+struct Sensor {
+    board: String,
+    /// What it read, its gain, its steps and its levels.
+    part: SensorPart,
+}
+
+impl Sensor {
+    fn is(&self, other: &Sensor) -> bool {
+        self.board == other.board && self.part.rail == other.part.rail
+    }
+
+    /// Whether its steps did the same both times. Not a number is no level.
+    fn reads_as(&self, other: &Sensor) -> bool {
+        let levels = self.part.levels.iter().zip(other.part.levels);
+        levels.into_iter().all(|(one, other)| (one - other).abs() < SAME_LEVEL)
+    }
 }
 
 /// Compares B with A.
@@ -104,21 +126,36 @@ fn value(known: &Known) -> Option<(f64, Option<f64>)> {
 
 /// Half of the interval of `ln b/a`.
 fn logarithmic_half_width(a: &Mean, b: &Mean) -> f64 {
-    let relative = |mean: &Mean| (mean.own / mean.value.powi(2), mean.freedom / mean.value.powi(4));
-    let ((own_a, freedom_a), (own_b, freedom_b)) = (relative(a), relative(b));
-    let of = |mean: &Mean, at: &(String, String)| {
-        let part = mean.sensors.iter().find(|(known, ..)| known == at);
-        part.map_or(0.0, |(_, read, _)| read / mean.value)
-    };
-    let only_b = b.sensors.iter().filter(|(at, ..)| !a.sensors.iter().any(|(it, ..)| it == at));
-    let gains = a
-        .sensors
-        .iter()
-        .chain(only_b)
-        .map(|(at, _, tolerance)| ((of(b, at) - of(a, at)) * tolerance).powi(2) / 3.0);
-    let variance = own_a + own_b + gains.sum::<f64>();
+    let own = |mean: &Mean| (mean.own / mean.value.powi(2), mean.freedom / mean.value.powi(4));
+    let ((own_a, freedom_a), (own_b, freedom_b)) = (own(a), own(b));
+    let of_sensors = variance_of_sensors(a, b);
+    let variance = own_a + own_b + of_sensors;
     let bound = a.bound / a.value.abs() + b.bound / b.value.abs();
     student::satterthwaite(variance, freedom_a + freedom_b) * variance.sqrt() + bound
+}
+
+/// Variance of `ln b/a` by sensors: what one did to both sides falls out.
+fn variance_of_sensors(a: &Mean, b: &Mean) -> f64 {
+    let relative = |sensor: &Sensor, mean: &Mean| {
+        let part = &sensor.part;
+        (part.value / mean.value * part.tolerance / 3f64.sqrt(), part.quantisation / mean.value)
+    };
+    let mut variance = 0.0;
+    for one in &a.sensors {
+        let (gain, steps) = relative(one, a);
+        let other = b.sensors.iter().find(|other| other.is(one));
+        let (other_gain, other_steps) = other.map_or((0.0, 0.0), |other| relative(other, b));
+        variance += (other_gain - gain).powi(2);
+        variance += match other.is_some_and(|other| other.reads_as(one)) {
+            true => (other_steps - steps).powi(2),
+            false => other_steps.powi(2) + steps.powi(2),
+        };
+    }
+    for other in b.sensors.iter().filter(|other| !a.sensors.iter().any(|one| one.is(other))) {
+        let (gain, steps) = relative(other, b);
+        variance += gain.powi(2) + steps.powi(2);
+    }
+    variance
 }
 
 impl Mean {
@@ -138,25 +175,14 @@ impl Mean {
             bound: mean(&|it| it.bound),
             sensors: vec![],
         };
-        for run in runs {
-            for part in &run.quantity.sensors {
-                let at = (run.board.clone(), part.rail.to_string());
-                let read = part.value / count;
-                match all.sensors.iter_mut().find(|(known, ..)| *known == at) {
-                    Some((_, sum, _)) => *sum += read,
-                    None => all.sensors.push((at, read, part.tolerance)),
-                }
-            }
-        }
+        all.add_sensors(runs);
         if runs.len() > 1 {
             let freedom = count - 1.0;
             let seen = mean(&|it| (it.value - value).powi(2)) * count / freedom;
             // Runs on boards of their own differ by their sensors too.
-            let gains = mean(&|it| {
-                it.sensors.iter().map(|it| (it.value * it.tolerance).powi(2) / 3.0).sum()
-            });
+            let of_sensors = mean(&|it| it.sensors.iter().map(SensorPart::variance).sum());
             let several = runs.iter().any(|run| run.board != runs[0].board);
-            let expected = within + if several { gains } else { 0.0 };
+            let expected = within + if several { of_sensors } else { 0.0 };
             if seen > expected * critical_ratio(freedom) {
                 all.own += (seen - expected) / count;
                 all.freedom += (seen / count).powi(2) / freedom;
@@ -165,10 +191,31 @@ impl Mean {
         all
     }
 
+    fn add_sensors(&mut self, runs: &[Run]) {
+        let parts =
+            runs.iter().flat_map(|run| run.quantity.sensors.iter().map(move |it| (run, it)));
+        for (run, part) in parts {
+            let mut part = part.clone();
+            part.value /= runs.len() as f64;
+            part.quantisation /= runs.len() as f64;
+            let sensor = Sensor { board: run.board.clone(), part };
+            match self.sensors.iter_mut().find(|known| known.is(&sensor)) {
+                Some(known) => {
+                    if !known.reads_as(&sensor) {
+                        known.part.levels = [f64::NAN; 4];
+                    }
+                    known.part.value += sensor.part.value;
+                    known.part.quantisation += sensor.part.quantisation;
+                }
+                None => self.sensors.push(sensor),
+            }
+        }
+    }
+
     /// Half of the 95 % interval.
     fn half_width(&self) -> f64 {
-        let gains = self.sensors.iter().map(|(_, read, share)| (read * share).powi(2) / 3.0);
-        let variance = self.own + gains.sum::<f64>();
+        let of_sensors = self.sensors.iter().map(|it| it.part.variance()).sum::<f64>();
+        let variance = self.own + of_sensors;
         student::satterthwaite(variance, self.freedom) * variance.sqrt() + self.bound
     }
 }
@@ -176,7 +223,6 @@ impl Mean {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::quantity::SensorPart;
     use proptest::prelude::*;
 
     fn run(value: f64, relative: f64, board: &str, parts: &[(&str, f64, f64)]) -> Run {
@@ -184,6 +230,8 @@ mod tests {
             rail: rail.into(),
             value: share * value,
             tolerance,
+            quantisation: 0.0,
+            levels: [0.0; 4],
         });
         let own = (relative * value).powi(2);
         let quantity = Quantity { value, own, sensors: sensors.collect(), ..Quantity::default() };
@@ -226,6 +274,26 @@ mod tests {
         // Half of R's gain and half of S's.
         let expected = 2.0 * 1.96 * (0.5f64 * 0.02) / 3f64.sqrt() * 2f64.sqrt() * 100.0;
         assert!((width(&rails) - expected).abs() < 0.05, "{} {expected}", width(&rails));
+    }
+
+    /// A sensor that reads the same twice rounds it the same way twice.
+    #[test]
+    fn steps_cancel_where_levels_are_the_same() {
+        let rounded = |value: f64, level: f64| {
+            let mut run = run(value, 1e-6, "x", &[("R", 1.0, 0.0)]);
+            let part = &mut run.quantity.sensors[0];
+            (part.quantisation, part.levels) = (0.01 * value, [level, 100.0, 7.0, 7.0]);
+            run
+        };
+        let same = compared(vec![rounded(1.0, 4000.0)], vec![rounded(1.0, 4000.1)]);
+        assert!(width(&same) < 0.01, "{same:?}");
+        let other = compared(vec![rounded(1.0, 4000.0)], vec![rounded(1.0, 4000.6)]);
+        assert!((width(&other) - 2.0 * 1.96 * 1.41).abs() < 0.05, "{other:?}");
+        let mixed = compared(
+            vec![rounded(1.0, 4000.0), rounded(1.0, 4000.6)],
+            vec![rounded(1.0, 4000.0), rounded(1.0, 4000.0)],
+        );
+        assert!(width(&mixed) > 5.0, "{mixed:?}");
     }
 
     #[test]

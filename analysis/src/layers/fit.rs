@@ -135,6 +135,9 @@ impl Fit {
                 rail: rail.clone(),
                 value: of_part,
                 tolerance: *tolerance,
+                // It is in `shared`.
+                quantisation: 0.0,
+                levels: [0.0; 4],
             };
             sensors.extend(part.sensor.as_ref().map(read));
             variance += part.drawn_variance(&taken) + taken.sum().powi(2) * part.shared;

@@ -31,6 +31,8 @@ pub(crate) struct RailEnergy {
     /// Of the target, where others worked on the rail too.
     pub(crate) active_joules: f64,
     pub(crate) variance: Variance,
+    /// Means of volts and amperes in the run, and of both at idle, in the sensor's steps.
+    pub(crate) levels: [f64; 4],
     /// Joules above idle that are other processes'.
     pub(crate) other_joules: f64,
     /// How far active joules may lie off by how the two were told apart.
@@ -106,10 +108,23 @@ pub(crate) fn measure(
         idle_joules,
         active_joules,
         variance,
+        levels: levels(rail, region, &idle),
         other_joules: 0.0,
         bound: 0.0,
         others: None,
     })
+}
+
+/// What the sensor read, in its steps; nothing where it has none.
+fn levels(rail: &Rail, region: &Region, idle: &Idle) -> [f64; 4] {
+    let in_steps = |value: f64, step: f64| if step > 0.0 { value / step } else { 0.0 };
+    let (volts, amps) = (rail.record.volts_step, rail.record.amps_step);
+    [
+        in_steps(region.inside_volts.mean, volts),
+        in_steps(region.inside_amps.mean, amps),
+        in_steps(idle.volts, volts),
+        in_steps(idle.amps, amps),
+    ]
 }
 
 /// Refuses readings that are too few, too far apart, or end too early.

@@ -104,9 +104,9 @@ impl Variance {
         }
     }
 
-    /// What readings have for themselves: neither the sensor's gain nor the clock.
+    /// What readings have for themselves: neither the sensor's gain and steps nor the clock.
     pub(crate) fn own(&self) -> f64 {
-        self.noise + self.idle + self.placing + self.quantisation
+        self.noise + self.idle + self.placing
     }
 
     /// Half of the 95 % interval, in joules.
@@ -129,7 +129,7 @@ impl Variance {
     }
 
     fn total(&self) -> f64 {
-        self.own() + self.tolerance + self.clock_error.powi(2)
+        self.own() + self.quantisation + self.tolerance + self.clock_error.powi(2)
     }
 
     fn quantile(&self) -> f64 {

@@ -27,6 +27,12 @@ pub(super) fn markup() -> Markup {
                      component's share of a rail may lie off, a bound that is added. Where readings do not \
                      carry a number, none is given, and the note says why." }
             }
+            dt { "Components on one rail" }
+            dd { p { "What each of several that work at once drew is split by what each drew alone in the same \
+                      recording; else by how readings follow who is busy, a regression of power on busy \
+                      fractions, in which components that are busy at the same times stay one group; else by \
+                      busy time, which says little. All of it is estimated, adds up to what was measured, and \
+                      the split's bound says how far each may lie off." } }
             dt { "Other processes" }
             dd {
                 p.formula { "share of the run = Σ busy time · frequency of its own ÷ that of all, above idle" }
