@@ -289,7 +289,7 @@ mod tests {
         /// What an instant is off by at most, unless a hypervisor takes the CPU away just then.
         const ERROR_NS: u64 = 2000;
         let sched = Sched::attach(Target::Machine).unwrap();
-        let (mut ping, mut pinged) = io::pipe().unwrap();
+        let (mut ping, pinged) = io::pipe().unwrap();
         let (mut pong, mut ponged) = io::pipe().unwrap();
         let (mut early, mut late) = (0, 0);
         std::thread::scope(|scope| {
