@@ -345,7 +345,7 @@ fn several_bundles_at_once() {
     let out = parent.path().join("out/deep");
     analysis.write(&out).unwrap();
     let summary = fs::read_to_string(out.join("summary.csv")).unwrap();
-    assert!(summary.starts_with("network,component,images,images_per_s,joules_per_image,joules_per_image_ci95,images_per_joule,gop_per_s,oi_theoretical,oi_empirical,dram_bytes_per_image,provenance,policy,frames_pct,latency_p50_ms,latency_p99_ms,gain_pct,efficiency_solo,efficiency_oracle,images_per_joule_gain_pct,board,bundle,note\n"), "{summary}");
+    assert!(summary.starts_with("network,component,images,images_per_s,joules_per_image,joules_per_image_ci95,images_per_joule,gop_per_s,oi_theoretical,oi_empirical,dram_bytes_per_image,provenance,policy,frames_pct,latency_p50_ms,latency_p99_ms,gain_pct,efficiency_solo,efficiency_oracle,images_per_joule_gain_pct,board,frequency_mhz,bundle,note\n"), "{summary}");
     assert_eq!(summary.lines().count(), 5);
     assert_eq!(fs::read_to_string(out.join("energy.csv")).unwrap().lines().count(), 13);
     assert_eq!(fs::read_to_string(out.join("conservation.csv")).unwrap().lines().count(), 7);

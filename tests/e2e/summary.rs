@@ -8,7 +8,8 @@ use crate::place::Place;
 const COLUMNS: &str = "network,component,images,images_per_s,joules_per_image,\
     joules_per_image_ci95,images_per_joule,gop_per_s,oi_theoretical,oi_empirical,\
     dram_bytes_per_image,provenance,policy,frames_pct,latency_p50_ms,latency_p99_ms,gain_pct,\
-    efficiency_solo,efficiency_oracle,images_per_joule_gain_pct,board";
+    efficiency_solo,efficiency_oracle,images_per_joule_gain_pct,board,\
+    frequency_mhz";
 const TRUTH: &str =
     "truth_joules_per_image,energy_error_pct,truth_dram_bytes_per_image,traffic_error_pct";
 

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::hint::black_box;
 use std::io::Error;
 use std::os::fd::{AsFd, FromRawFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
@@ -60,6 +61,12 @@ extern "C" fn touch(pages: u64) -> u64 {
     black_box(pages)
 }
 
+/// Marks are of the whole process: only one test at a time may make some.
+fn alone() -> MutexGuard<'static, ()> {
+    static TOUCHING: Mutex<()> = Mutex::new(());
+    TOUCHING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn touching() -> Probe {
     Probe {
         binary: myself(),
@@ -92,6 +99,7 @@ fn drained(marks: &mut Marks) -> Vec<Seen> {
 }
 
 pub(crate) fn what_a_call_did_lies_between_its_marks() {
+    let _alone = alone();
     let thread = std::thread::spawn(|| {
         let cpu = stay();
         let events = [CPU_CLOCK, PAGE_FAULTS].map(|code| software_event(cpu, code));
@@ -127,6 +135,7 @@ pub(crate) fn what_a_call_did_lies_between_its_marks() {
 }
 
 pub(crate) fn a_cpu_without_the_event_says_nothing_and_a_move_shows() {
+    let _alone = alone();
     let cpus: Vec<u32> = (0..nix::unistd::sysconf(nix::unistd::SysconfVar::_NPROCESSORS_ONLN)
         .unwrap()
         .unwrap() as u32)
@@ -165,6 +174,7 @@ pub(crate) fn a_cpu_without_the_event_says_nothing_and_a_move_shows() {
 }
 
 pub(crate) fn without_counters_a_mark_has_none() {
+    let _alone = alone();
     let mut marks = Marks::attach(&[touching()], here(), MarkSettings::default()).unwrap();
     touch(1);
     let mut seen = 0;
