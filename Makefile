@@ -3,10 +3,10 @@
 CARGO ?= cargo
 WATTLINE = $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)/release/wattline
 
-.PHONY: help setup build demo test test-arm test-arm-debug lint bench bench-analysis bench-record clean
+.PHONY: help setup build demo test test-debian13 test-arm test-arm-debug lint bench bench-analysis bench-record clean
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Debian packages the build needs (installed when root, else the command to run)
 	@scripts/setup
@@ -53,6 +53,9 @@ bench-record: build ## What a mark and being recorded cost, with ONNX Runtime's 
 test: lint ## Everything that is checked: lints, then all tests in release
 	@scripts/setup python3 python3-venv chromium
 	$(CARGO) test --workspace --release --locked
+
+test-debian13: ## The executors against Debian 13's XNNPACK and OpenCL, in a root file system of it; as root
+	@scripts/test-debian13
 
 # Unit tests of what computes, on emulated processors; not those of the host's kernel and files.
 ARM_UNITS = -p wattline-trace -p wattline-board -p wattline-agent -p wattline-analysis --lib

@@ -19,7 +19,6 @@ use std::time::{Duration, Instant};
 use engines::{Engine, Result, environment, scratch};
 use serde_json::json;
 use wattline_inference::executor::{self, Executor};
-use wattline_inference::graph::Graph;
 use wattline_inference::{Model, Tensor, synthetic_image, zoo};
 
 /// How long a batch takes, roughly.
@@ -77,20 +76,6 @@ fn main() -> Result<()> {
         let means =
             ratios.iter().map(|ratios| format!(" {:>12} {:>7.2}", "", geometric_mean(ratios)));
         println!("{:<12} {:>9}{}", "geomean", "", means.collect::<String>());
-    }
-    println!(
-        "\ntwo executors of one thread each, side by side: images/s, and the share of twice one"
-    );
-    println!("{:<12} {:>9} {:>9} {:>7}", "network", "alone", "together", "share");
-    for network in &networks {
-        let graph =
-            Model::open(&models.join(format!("{network}.onnx")).to_string_lossy(), 1)?.graph;
-        let (alone, together, share) = side_by_side(ours, &graph, rounds)?;
-        println!("{network:<12} {alone:>9.2} {together:>9.2} {share:>7.2}");
-        results.push(json!({
-            "network": network, "alone_images_per_s": alone,
-            "together_images_per_s": together, "share_of_twice_alone": share,
-        }));
     }
     let json = option("json", &scratch().join("bench.json").to_string_lossy());
     fs::write(&json, serde_json::to_string_pretty(&results)?)?;
@@ -169,32 +154,6 @@ fn seconds(executor: &mut dyn Executor, image: &Tensor, images: usize) -> Result
         executor.run(image, &mut ())?;
     }
     Ok(start.elapsed().as_secs_f64())
-}
-
-/// Images per second of one executor alone, of two at once together, and the latter's share of
-/// twice the former.
-fn side_by_side(name: &str, graph: &Graph, rounds: usize) -> Result<(f64, f64, f64)> {
-    let image = &synthetic_image(graph.input_shape(), 1, 0)?;
-    let mut pair = [executor::open(name, graph, 1)?, executor::open(name, graph, 1)?];
-    let images = (BATCH_SECONDS / seconds(pair[0].as_mut(), image, 1)?).ceil() as usize;
-    let (mut alone, mut together) = (Vec::new(), Vec::new());
-    for _ in 0..rounds {
-        alone.push(images as f64 / seconds(pair[0].as_mut(), image, images)?);
-        let rates = thread::scope(|scope| {
-            let runs = pair.each_mut().map(|executor| {
-                scope.spawn(|| {
-                    seconds(executor.as_mut(), image, images).map_err(|error| error.to_string())
-                })
-            });
-            runs.map(|run| run.join().expect("an executor does not panic"))
-        });
-        let rates: std::result::Result<Vec<f64>, String> =
-            rates.into_iter().map(|seconds| Ok(images as f64 / seconds?)).collect();
-        together.push(rates?.iter().sum());
-    }
-    let shares = alone.iter().zip(&together).map(|(alone, together)| together / (2.0 * alone));
-    let share = median(shares.collect());
-    Ok((median(alone), median(together), share))
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

@@ -6,6 +6,8 @@
 
 #[path = "../engines/mod.rs"]
 mod engines;
+#[path = "onnx_runtime/opsets.rs"]
+mod opsets;
 #[path = "onnx_runtime/protobuf.rs"]
 mod protobuf;
 #[path = "onnx_runtime/qdq.rs"]

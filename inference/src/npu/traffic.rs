@@ -11,7 +11,7 @@ use super::bucket::{Access, Bucket, Segment};
 use super::report::{Counts, thread_cpu_ns};
 use crate::affinity::{AffinityError, bind};
 use crate::clock::monotonic_ns;
-use crate::streams::{LINE_BYTES, Line, lines, read, write};
+use crate::streams::{LINE_BYTES, Lines, lines, read, write};
 
 /// Layers that may wait for the thread that moves their bytes: those of many images.
 const QUEUED: usize = 4096;
@@ -62,7 +62,7 @@ impl Mover {
         let body = move || {
             let bound = bind(&settings.cpus);
             let sound = bound.is_ok();
-            let memory = if sound { lines(settings.working_set_bytes) } else { Vec::new() };
+            let memory = if sound { lines(settings.working_set_bytes) } else { Lines::none() };
             let told = ready.send(bound).is_ok();
             if sound && told {
                 let bucket = Bucket::new(settings.bandwidth_bytes_per_s);
@@ -151,7 +151,7 @@ impl Moving {
 /// Memory gone through in turn.
 #[derive(Debug)]
 struct Ring {
-    lines: Vec<Line>,
+    lines: Lines,
     at: usize,
 }
 

@@ -122,6 +122,25 @@ impl<'a> Node<'a> {
         self.to_count(name, value)
     }
 
+    /// A list of axes of a tensor of so many sides, in order, each counted from the front; `None`
+    /// where it is missing.
+    pub(super) fn axes(&self, name: &str, rank: i64) -> Result<Option<Vec<i64>>, ReadError> {
+        let Some(attribute) = self.attribute(name) else { return Ok(None) };
+        self.axes_of(&attribute.ints, rank).map(Some)
+    }
+
+    /// `axes` of a tensor of so many sides, in order, each counted from the front.
+    pub(super) fn axes_of(&self, axes: &[i64], rank: i64) -> Result<Vec<i64>, ReadError> {
+        let from_front = |&axis: &i64| match axis {
+            axis if (0..rank).contains(&axis) => Ok(axis),
+            axis if (-rank..0).contains(&axis) => Ok(axis + rank),
+            axis => Err(self.error(format!("its axis {axis} is none of a tensor of {rank} sides"))),
+        };
+        let mut axes = axes.iter().map(from_front).collect::<Result<Vec<_>, _>>()?;
+        axes.sort_unstable();
+        Ok(axes)
+    }
+
     fn counts(&self, name: &str) -> Result<Option<Vec<usize>>, ReadError> {
         let Some(attribute) = self.attribute(name) else { return Ok(None) };
         attribute

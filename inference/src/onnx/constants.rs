@@ -98,6 +98,18 @@ impl<'a> Constants<'a> {
         Ok(values)
     }
 
+    /// The one truth value that is input `index` of `node`, or `None` where the input is left out.
+    pub(super) fn flag(&self, node: &Node<'a>, index: usize) -> Result<Option<bool>, ReadError> {
+        let Some(name) = node.input(index) else { return Ok(None) };
+        let tensor = self.required(node, name)?;
+        check(name, tensor, data_type::BOOL, "BOOL")?;
+        match (tensor.raw_data.as_ref(), tensor.int32_data.as_slice()) {
+            (&[byte], []) => Ok(Some(byte != 0)),
+            ([], &[value]) => Ok(Some(value != 0)),
+            _ => Err(constant_error(name, "is not one truth value")),
+        }
+    }
+
     /// A constant that was computed while reading.
     pub(super) fn insert_floats(&mut self, name: &'a str, floats: Floats) {
         self.decoded.insert(name, floats);

@@ -11,7 +11,7 @@ use crate::graph::{
 };
 
 /// The ONNX operators that [`read`](super::read) takes.
-pub const SUPPORTED_OPERATORS: [&str; 22] = [
+pub const SUPPORTED_OPERATORS: [&str; 25] = [
     "Add",
     "AveragePool",
     "BatchNormalization",
@@ -30,10 +30,13 @@ pub const SUPPORTED_OPERATORS: [&str; 22] = [
     "MaxPool",
     "QLinearConv",
     "QuantizeLinear",
+    "ReduceMean",
     "Relu",
     "Reshape",
     "Softmax",
+    "Squeeze",
     "Sum",
+    "Unsqueeze",
 ];
 
 /// What an ONNX value is in the graph.
@@ -54,7 +57,7 @@ pub(super) struct Lowering<'a> {
     pub(super) constants: Constants<'a>,
     /// How many inputs name each value.
     readers: HashMap<&'a str, usize>,
-    opset: i64,
+    pub(super) opset: i64,
     pub(super) values: HashMap<&'a str, Value>,
 }
 
@@ -101,12 +104,15 @@ impl<'a> Lowering<'a> {
             "MaxPool" => self.max_pool(node),
             "QLinearConv" => self.quantised_conv(node),
             "QuantizeLinear" => self.quantize_linear(node),
+            "ReduceMean" => self.reduce_mean(node),
             "Relu" => {
                 node.expect_attributes(&[])?;
                 self.activate(node, Activation::Relu)
             }
             "Reshape" => self.reshape(node),
             "Softmax" => self.softmax(node),
+            "Squeeze" => self.squeeze(node),
+            "Unsqueeze" => self.unsqueeze(node),
             operator => Err(ReadError::UnsupportedOperator {
                 node: node.name.clone(),
                 operator: operator.to_owned(),
@@ -182,6 +188,28 @@ impl<'a> Lowering<'a> {
             (node.flag("ceil_mode")?, node.flag("count_include_pad")?);
         let pool = AveragePool { window, ceil_mode, count_include_pad };
         self.layer(node, Operator::AveragePool(pool), &[input])
+    }
+
+    /// The mean over rows and columns, which is how some exporters write a global average pool.
+    fn reduce_mean(&mut self, node: &Node<'a>) -> Result<(), ReadError> {
+        node.expect_attributes(&["axes", "keepdims"])?;
+        let input = self.image(node, 0)?;
+        match node.axes("axes", 4)? {
+            Some(axes) if axes == [2, 3] => {}
+            axes => {
+                let all = vec![0, 1, 2, 3];
+                return Err(node.error(format!(
+                    "it takes the mean over axes {:?} of an image; over rows and columns, [2, 3], is supported",
+                    axes.unwrap_or(all)
+                )));
+            }
+        }
+        let keeps_sides = node.int("keepdims", 1)? != 0;
+        self.layer(node, Operator::GlobalAveragePool, &[input])?;
+        if let Some(value) = self.values.get_mut(node.output()) {
+            value.flat = !keeps_sides;
+        }
+        Ok(())
     }
 
     fn local_response_norm(&mut self, node: &Node<'a>) -> Result<(), ReadError> {

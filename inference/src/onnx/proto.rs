@@ -96,6 +96,8 @@ pub(super) mod data_type {
     pub(in crate::onnx) const INT8: i32 = 3;
     pub(in crate::onnx) const INT32: i32 = 6;
     pub(in crate::onnx) const INT64: i32 = 7;
+    /// Truth values.
+    pub(in crate::onnx) const BOOL: i32 = 9;
 }
 
 /// `TensorProto.DataLocation.EXTERNAL`: the values lie in another file.

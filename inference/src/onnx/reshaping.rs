@@ -18,6 +18,11 @@ impl<'a> Lowering<'a> {
     /// weights that two layers share.
     pub(super) fn pass(&mut self, node: &Node<'a>) -> Result<(), ReadError> {
         node.expect_attributes(&["ratio", "seed"])?;
+        if self.constants.flag(node, 2)? == Some(true) {
+            return Err(
+                node.error("it drops values as in training; export the model for inference")
+            );
+        }
         if let Some(tensor) = node.input(0).and_then(|name| self.constants.get(name)) {
             self.constants.insert(node.output(), tensor);
             return Ok(());
@@ -34,6 +39,48 @@ impl<'a> Lowering<'a> {
             axis => {
                 Err(node.attribute_error("axis", format!("is {axis}, and only 1 is supported")))
             }
+        }
+    }
+
+    /// Takes rows and columns away, of which there is one each.
+    pub(super) fn squeeze(&mut self, node: &Node<'a>) -> Result<(), ReadError> {
+        let input = self.value(node, 0)?;
+        let shape = self.builder.shape(input.tensor);
+        let rank = if input.flat { 2 } else { 4 };
+        match self.listed_axes(node, rank)? {
+            Some(axes) if axes == [2, 3] && shape.pixels() == 1 => self.alias(node, true),
+            axes => Err(node.error(format!(
+                "it takes away axes {axes:?} of {shape}; rows and columns, [2, 3], where there is \
+                 one each are supported"
+            ))),
+        }
+    }
+
+    /// Makes a vector an image of one pixel.
+    pub(super) fn unsqueeze(&mut self, node: &Node<'a>) -> Result<(), ReadError> {
+        let input = self.value(node, 0)?;
+        let shape = self.builder.shape(input.tensor);
+        match self.listed_axes(node, 4)? {
+            Some(axes) if axes == [2, 3] && input.flat && shape.pixels() == 1 => {
+                self.alias(node, false)
+            }
+            axes => Err(node.error(format!(
+                "it adds axes {axes:?} to {shape}; rows and columns, [2, 3], added to a vector are \
+                 supported"
+            ))),
+        }
+    }
+
+    /// The axes that a node names: by an attribute until operator set 13 made them an input.
+    fn listed_axes(&self, node: &Node<'a>, rank: i64) -> Result<Option<Vec<i64>>, ReadError> {
+        if self.opset < 13 {
+            node.expect_attributes(&["axes"])?;
+            return node.axes("axes", rank);
+        }
+        node.expect_attributes(&[])?;
+        match node.input(1) {
+            None => Ok(None),
+            Some(_) => node.axes_of(&self.constants.integers(node, 1)?, rank).map(Some),
         }
     }
 

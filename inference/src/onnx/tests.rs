@@ -341,6 +341,34 @@ fn operators_and_attributes_that_are_not_known_are_named() {
     File::new(13, &[1, 1, 9, 9])
         .node("MaxPool", &["x"], "y", negative)
         .assert_refused(&["pads", "-1"]);
+    for axes in [&[1][..], &[2], &[0, 2, 3]] {
+        File::new(9, &[1, 2, 9, 9])
+            .node("ReduceMean", &["x"], "y", vec![ints("axes", axes)])
+            .assert_refused(&["ReduceMean:y", &format!("{axes:?}")]);
+    }
+    File::new(9, &[1, 2, 9, 9])
+        .node("ReduceMean", &["x"], "y", vec![])
+        .assert_refused(&["ReduceMean:y", "[0, 1, 2, 3]"]);
+    File::new(13, &[1, 2, 9, 9])
+        .integers("axes", &[2, 3])
+        .node("Squeeze", &["x", "axes"], "y", vec![])
+        .assert_refused(&["Squeeze:y", "[2, 3]", "1×2×9×9"]);
+    File::new(9, &[1, 2, 1, 1])
+        .node("Squeeze", &["x"], "y", vec![ints("axes", &[4])])
+        .assert_refused(&["Squeeze:y", "axis 4"]);
+    File::new(9, &[1, 2, 1, 1])
+        .node("Unsqueeze", &["x"], "y", vec![ints("axes", &[2, 3])])
+        .assert_refused(&["Unsqueeze:y", "[2, 3]"]);
+    let mut training = File::new(13, &[1, 1, 2, 2]).any_floats("ratio", &[]);
+    training.graph().initializer.push(TensorProto {
+        name: "training".to_owned(),
+        data_type: data_type::BOOL,
+        raw_data: vec![1].into(),
+        ..TensorProto::default()
+    });
+    training
+        .node("Dropout", &["x", "ratio", "training"], "y", vec![])
+        .assert_refused(&["Dropout:y", "training"]);
     for opset in [8, 18, i64::MAX, -1] {
         File::new(opset, &[1, 1, 2, 2])
             .node("Relu", &["x"], "y", vec![])

@@ -12,7 +12,8 @@ use super::error::OpenClError;
 use super::program::Kernels;
 use super::queue::{Command, Queue, Range};
 use crate::cost::ElementType;
-use crate::roofline::{Bandwidth, Kernel, Measured, Repeats, STRETCHES};
+use crate::roofline::{Bandwidth, Kernel, Measured, Repeats};
+use crate::streams::Lines;
 
 /// Work items of a group on a GPU. See `site.rs`.
 const GROUP: usize = 64;
@@ -130,36 +131,42 @@ pub fn bandwidth(
         true => device.compute_units * ITEMS_PER_CPU_CORE,
         false => device.compute_units * ITEMS_PER_GPU_CORE,
     };
-    // Pairs of pieces, as the kernel that reads takes, in each stretch.
-    let each = (array_bytes as usize).div_ceil(items * piece * STRETCHES).next_multiple_of(2);
-    let stretch_bytes = each * items * piece;
-    let bytes = stretch_bytes * STRETCHES;
-    let [one, other] = [bench.queue.memory(bytes)?, bench.queue.memory(bytes)?];
+    // Pairs of pieces, as the kernel that reads takes.
+    let each = (array_bytes as usize).div_ceil(items * piece).next_multiple_of(2);
+    let bytes = each * items * piece;
+    // A CPU is given memory as its clusters are measured on.
+    let mut lent = match bench.is_cpu() {
+        true => [(); 2].map(|()| Lines::untouched(bytes as u64)),
+        false => [Lines::none(), Lines::none()],
+    };
+    let [one, other] = match (bench.is_cpu(), &mut lent) {
+        // SAFETY: they are dropped after the buffers over them, and nothing else reaches them.
+        (true, [one, other]) => unsafe { [bench.queue.over(one)?, bench.queue.over(other)?] },
+        (false, _) => [bench.queue.memory(bytes)?, bench.queue.memory(bytes)?],
+    };
     let sink = bench.queue.memory(items * piece)?;
     let (apart, between) = if bench.is_cpu() { (each, 1) } else { (1, items) };
-    let stretches = |name: &str, from: Argument<'_>, to: Argument<'_>| {
-        let command = |stretch: usize| {
-            let walk = [stretch * items * each, apart, between, each];
-            let [start, apart, between, each] = walk.map(|number| Argument::Int(number as i32));
-            bench.command(name, &[from, to, start, apart, between, each], items)
-        };
-        (0..STRETCHES).map(command).collect::<Result<Vec<_>, _>>()
+    // A command goes through all of an array. Cores that have gone to sleep between two commands take
+    // up to 0.1 ms to start on the next, which beside a shorter one would be much.
+    let pass = |name: &str, from: Argument<'_>, to: Argument<'_>| {
+        let walk = [0, apart, between, each].map(|number| Argument::Int(number as i32));
+        let [start, apart, between, each] = walk;
+        bench.command(name, &[from, to, start, apart, between, each], items)
     };
     let [from, to] = [Argument::Memory(&one), Argument::Memory(&other)];
     // Pages that were never written share one page of zeros, which stays in the cache.
     for memory in [from, to] {
-        bench.seconds(&stretches("write_all", memory, Argument::Float(1.0))?)?;
+        bench.seconds([&pass("write_all", memory, Argument::Float(1.0))?])?;
     }
     let kernels = [
-        (Kernel::Read, stretches("read_all", from, Argument::Memory(&sink))?, stretch_bytes),
-        (Kernel::Write, stretches("write_all", to, Argument::Float(2.0))?, stretch_bytes),
-        (Kernel::Copy, stretches("copy_all", from, to)?, 2 * stretch_bytes),
+        (Kernel::Read, pass("read_all", from, Argument::Memory(&sink))?, bytes),
+        (Kernel::Write, pass("write_all", to, Argument::Float(2.0))?, bytes),
+        (Kernel::Copy, pass("copy_all", from, to)?, 2 * bytes),
     ];
     let mut rates = Kernel::ALL.map(|_| Vec::new());
     for _ in 0..Repeats::SWEEPS {
-        for ((_, commands, moved), rates) in kernels.iter().zip(&mut rates) {
-            let mut turns = commands.iter().cycle();
-            let round = |passes| bench.seconds(turns.by_ref().take(passes as usize));
+        for ((_, command, moved), rates) in kernels.iter().zip(&mut rates) {
+            let round = |passes| bench.seconds(iter::repeat_n(command, passes as usize));
             let seconds = repeats.of_a_sweep().seconds_per_pass(step, round)?;
             rates.extend(seconds.iter().map(|seconds| *moved as f64 / seconds));
         }

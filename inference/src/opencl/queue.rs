@@ -6,13 +6,16 @@ use opencl3::command_queue::{CL_QUEUE_PROFILING_ENABLE, CommandQueue};
 use opencl3::context::Context;
 use opencl3::event::Event;
 use opencl3::kernel::Kernel;
-use opencl3::memory::{CL_MEM_COPY_HOST_PTR, CL_MEM_READ_ONLY, CL_MEM_READ_WRITE};
+use opencl3::memory::{
+    CL_MEM_COPY_HOST_PTR, CL_MEM_READ_ONLY, CL_MEM_READ_WRITE, CL_MEM_USE_HOST_PTR,
+};
 use opencl3::types::{CL_FALSE, CL_TRUE};
 
 use super::arguments::{Argument, Memory};
 use super::device::Device;
 use super::error::OpenClError;
 use super::program::Kernels;
+use crate::streams::Lines;
 
 /// How many work items there are in each direction, and how many of them form a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +98,21 @@ impl Queue {
             Memory::create(&self.context, flags, bytes, source)
         }
         .map_err(OpenClError::call("clCreateBuffer", &format!(" for {bytes} bytes")))
+    }
+
+    /// A buffer over `lines`, which a device that is a CPU uses where they are.
+    ///
+    /// # Safety
+    ///
+    /// `lines` must outlive the buffer, and be left alone meanwhile.
+    pub(super) unsafe fn over(&self, lines: &mut Lines) -> Result<Memory, OpenClError> {
+        let bytes = size_of_val::<[_]>(lines);
+        // SAFETY: so many bytes are there; the caller answers for how long.
+        unsafe {
+            let flags = CL_MEM_READ_WRITE | CL_MEM_USE_HOST_PTR;
+            Memory::create(&self.context, flags, bytes, lines.as_mut_ptr().cast())
+        }
+        .map_err(OpenClError::call("clCreateBuffer", &format!(" over {bytes} bytes")))
     }
 
     /// Queues `command`, to run when all before it have ended.

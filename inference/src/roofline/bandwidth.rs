@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::team::seconds_per_pass;
 use super::{Measured, Repeats};
 use crate::affinity::AffinityError;
-use crate::streams::{LINE_BYTES, Line, copy, lines, read, whole_lines, write};
+use crate::streams::{LINE_BYTES, Lines, copy, lines, read, whole_lines, write};
 
 /// What is done to memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +69,7 @@ pub fn bandwidth(
             // Pages are touched first by the core that uses them.
             let prepare = || match kernel {
                 Kernel::Copy => Stretches::of(lines(each), lines(each)),
-                _ => Stretches::of(lines(each), Vec::new()),
+                _ => Stretches::of(lines(each), Lines::none()),
             };
             let arrays = if *kernel == Kernel::Copy { 2 } else { 1 };
             let moved = arrays * stretch_bytes(each) * cpus.len() as u64;
@@ -96,7 +96,7 @@ pub fn bandwidth(
 
 /// Parts of an array that are gone through one after another and then anew. All of it lies between
 /// two visits to one, so none is found in a cache; and a repeat can be shorter than the array.
-pub(crate) const STRETCHES: usize = 16;
+const STRETCHES: usize = 16;
 
 /// Bytes of a stretch of an array of `bytes`.
 fn stretch_bytes(bytes: u64) -> u64 {
@@ -105,13 +105,13 @@ fn stretch_bytes(bytes: u64) -> u64 {
 
 /// A core's memory, in stretches.
 struct Stretches {
-    one: Vec<Line>,
-    other: Vec<Line>,
+    one: Lines,
+    other: Lines,
     at: usize,
 }
 
 impl Stretches {
-    fn of(one: Vec<Line>, other: Vec<Line>) -> Self {
+    fn of(one: Lines, other: Lines) -> Self {
         Self { one, other, at: 0 }
     }
 
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn stretches_make_up_the_array() {
         for bytes in [64, 1024, 4096, 1_000_000] {
-            let mut memory = Stretches::of(lines(bytes), Vec::new());
+            let mut memory = Stretches::of(lines(bytes), Lines::none());
             for turn in 0..3 * STRETCHES {
                 let stretch = memory.next();
                 assert_eq!((stretch.len() * LINE_BYTES) as u64, stretch_bytes(bytes));

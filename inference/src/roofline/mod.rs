@@ -17,7 +17,6 @@ mod modelled;
 mod team;
 
 pub use arithmetic::{Arithmetic, arithmetic, peak};
-pub(crate) use bandwidth::STRETCHES;
 pub use bandwidth::{Bandwidth, Kernel, bandwidth};
 pub use measured::{Measured, Repeats};
 pub use modelled::{Bound, Cycles, Modelled, Point};

@@ -20,6 +20,13 @@ impl Message {
         self
     }
 
+    /// A field of four bytes.
+    pub(super) fn fixed(mut self, field: u64, bits: u32) -> Self {
+        self.varint(field << 3 | 5);
+        self.0.extend_from_slice(&bits.to_le_bytes());
+        self
+    }
+
     fn varint(&mut self, mut number: u64) {
         while number >= 0x80 {
             self.0.push(number as u8 | 0x80);
@@ -39,6 +46,7 @@ impl AsRef<[u8]> for Message {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Attribute {
     Number(&'static str, u64),
+    Real(&'static str, f32),
     List(&'static str, &'static [u64]),
 }
 
@@ -47,6 +55,10 @@ impl Attribute {
         match self {
             Self::Number(name, number) => {
                 Message::default().bytes(1, name).number(3, number).number(20, 2)
+            }
+            Self::Real(name, real) => {
+                let named = Message::default().bytes(1, name);
+                named.fixed(2, real.to_bits()).number(20, 1)
             }
             Self::List(name, list) => {
                 let named = Message::default().bytes(1, name);
@@ -86,6 +98,16 @@ impl File {
         self.constant(name, sides, 6, &raw)
     }
 
+    pub(super) fn long_integers(self, name: &str, values: &[i64]) -> Self {
+        let raw: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.constant(name, &[values.len() as u64], 7, &raw)
+    }
+
+    /// A truth value.
+    pub(super) fn truth(self, name: &str, value: bool) -> Self {
+        self.constant(name, &[], 9, &[value.into()])
+    }
+
     /// A node named as its output is.
     pub(super) fn node(
         self,
@@ -100,8 +122,13 @@ impl File {
         File(self.0.bytes(1, node))
     }
 
-    /// The file, from image `x` to result `y`, both FP32.
+    /// The file, of operator set 13.
     pub(super) fn finish(self, image: &[u64], result: &[u64]) -> Vec<u8> {
+        self.finish_in(13, image, result)
+    }
+
+    /// The file, of an operator set, from image `x` to result `y`, both FP32.
+    pub(super) fn finish_in(self, opset: u64, image: &[u64], result: &[u64]) -> Vec<u8> {
         let value = |name: &str, sides: &[u64]| {
             let shape = sides.iter().fold(Message::default(), |shape, &side| {
                 shape.bytes(1, Message::default().number(1, side))
@@ -111,7 +138,7 @@ impl File {
         };
         let graph = self.0.bytes(2, "by hand");
         let graph = graph.bytes(11, value("x", image)).bytes(12, value("y", result));
-        let operators = Message::default().bytes(1, "").number(2, 13);
+        let operators = Message::default().bytes(1, "").number(2, opset);
         Message::default().number(1, 8).bytes(7, graph).bytes(8, operators).0
     }
 }
