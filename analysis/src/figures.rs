@@ -11,6 +11,7 @@ mod labels;
 mod layers;
 mod paint;
 mod plan;
+mod quantised;
 mod roofline;
 mod rooflines;
 mod scene;
@@ -18,6 +19,7 @@ mod scene;
 pub(crate) use axis::{uncertainty, written};
 
 use crate::quantisation::QuantisationRow;
+use crate::quantisation::layers::QuantisedLayerRow;
 use crate::report::Material;
 use crate::{Analysis, AnalysisError, RooflineRow};
 use bars::BarFigure;
@@ -113,13 +115,13 @@ pub(crate) fn plan(plan: &crate::Plan) -> Figure {
 pub(crate) fn all(
     analysis: &Analysis,
     points: &[RooflineRow],
-    quantisation: &[QuantisationRow],
+    (quantisation, quantised_layers): (&[QuantisationRow], &[QuantisedLayerRow]),
     material: &Material,
 ) -> Vec<Figure> {
     let mut figures = energy::figures(analysis, material);
     figures.extend(rooflines::figures(points, quantisation, material));
     figures.extend(layers::figures(analysis, material));
-    figures.extend(layers::quantisation(quantisation, material));
+    figures.extend(quantised::figures(quantisation, quantised_layers, material));
     let mut names = std::collections::HashSet::new();
     for figure in &mut figures {
         let plain = figure.name.clone();

@@ -71,6 +71,8 @@ pub(crate) struct Fitted {
     pub(crate) images: u64,
     /// Mean seconds of an image.
     pub(crate) image_seconds: f64,
+    /// Seconds that 99 of 100 images took no longer than.
+    pub(crate) slow_image_seconds: f64,
     pub(crate) layers: Vec<FittedLayer>,
     /// Joules of layers, or why they are not known.
     pub(crate) fit: Result<Fit, Refusal>,

@@ -61,6 +61,7 @@ pub use files::{Format, write_summary};
 pub use plan::{Plan, PlanError, PlanLayer, PlanRequest, Saving, SwitchingCost, Throughout, plan};
 pub use power::tolerance::SensorTolerances;
 pub use quantisation::QuantisationRow;
+pub use quantisation::layers::QuantisedLayerRow;
 pub use refusal::Refusal;
 pub use report::Report;
 pub use results::{

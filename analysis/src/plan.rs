@@ -10,7 +10,8 @@
 //!
 //! Time and energy of an image are the sums over groups, each at its frequency, and what changes of
 //! frequency take, that from the last group to the first of the next image too. Between layers a
-//! component is taken to go on as in them: layers' times are scaled to add up to an image's.
+//! component is taken to go on as in them: layers' times are scaled to add up to an image's. Times are
+//! means; where images vary by more than the deadline leaves, that is told.
 //!
 //! Half the 95 % interval of the energy is `√Σ h_f²` over frequencies, with `h_f` that of all groups
 //! at `f` together: recordings err independently, and the groups of one recording do not. A saving
@@ -216,6 +217,11 @@ pub fn plan(directories: &[PathBuf], request: &PlanRequest) -> Result<Plan, Plan
                 .to_owned(),
         );
     }
+    notes.extend(candidates.slow_images(
+        choice,
+        estimates.problem.time(choice),
+        request.deadline_s,
+    ));
     let savings = estimates.savings(choice);
     Ok(Plan {
         network: request.network.clone(),

@@ -1,6 +1,8 @@
 //! Where the time of a quantised network goes: convolutions, or bringing values into 8-bit steps and
 //! back (the study's section IV-E).
 
+pub(crate) mod layers;
+
 use serde::Serialize;
 use wattline_trace::Provenance;
 

@@ -17,6 +17,7 @@ use wattline_trace::BundleReader;
 
 use crate::batch::Batch;
 use crate::figures::{self, Figure, WIDE};
+use crate::quantisation::layers::QuantisedLayerRow;
 use crate::quantisation::{self, QuantisationRow};
 use crate::roofline::{self, Ceilings, RooflineRow};
 use crate::study::{self, Study};
@@ -33,6 +34,7 @@ pub struct Report<'a> {
     study: Study,
     points: Vec<RooflineRow>,
     quantisation: Vec<QuantisationRow>,
+    quantised_layers: Vec<QuantisedLayerRow>,
     figures: Vec<Figure>,
 }
 
@@ -55,13 +57,24 @@ impl<'a> Report<'a> {
         };
         let points = roofline::rows(analysis, &ceilings);
         let quantisation = quantisation::rows(&analysis.layer_kinds, &analysis.summary);
-        let figures = figures::all(analysis, &points, &quantisation, &material);
+        let quantised_layers = quantisation::layers::rows(analysis);
+        let quantised = (&quantisation[..], &quantised_layers[..]);
+        let figures = figures::all(analysis, &points, quantised, &material);
         let study = Study::new(&analysis.summary);
-        Ok(Report { analysis, directories, material, study, points, quantisation, figures })
+        Ok(Report {
+            analysis,
+            directories,
+            material,
+            study,
+            points,
+            quantisation,
+            quantised_layers,
+            figures,
+        })
     }
 
     /// Writes `report.html`, `study.csv` and `study.md`, `roofline_points.csv`, where a network is
-    /// quantised `quantisation.csv`, a `trace.perfetto-trace` of each bundle (numbered if there are
+    /// quantised `quantisation.csv` and `quantisation_layers.csv`, a `trace.perfetto-trace` of each bundle (numbered if there are
     /// several), and under `figures` each figure as SVG and PNG. Answers how many figures there are.
     ///
     /// # Errors
@@ -77,6 +90,8 @@ impl<'a> Report<'a> {
         batch.add("roofline_points.csv", &roofline::COLUMNS, self.points.iter())?;
         if !self.quantisation.is_empty() {
             batch.add("quantisation.csv", &quantisation::COLUMNS, self.quantisation.iter())?;
+            let layers = self.quantised_layers.iter();
+            batch.add("quantisation_layers.csv", &quantisation::layers::COLUMNS, layers)?;
         }
         for (number, directory) in (1..).zip(self.directories) {
             let bundle = BundleReader::open(directory)?;

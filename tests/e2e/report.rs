@@ -32,6 +32,26 @@ fn numbers_stand_beside_the_studys() {
     assert!(markdown.contains("## Table I:") && markdown.contains("(8, "), "{markdown}");
 }
 
+/// It has a mark of each measurement, and its name at one.
+#[test]
+fn a_network_measured_twice_is_named_once() {
+    let place = Place::new();
+    let run =
+        "run --board emulated:exynos5422 --network squeezenet --on a15 --images 3 --clock virtual";
+    for seed in [1, 2] {
+        place.wattline(&format!("{run} --seed {seed} --out run{seed}")).succeeded();
+    }
+    place.wattline("report run1 run2 --out report").succeeded();
+    for (figure, name) in
+        [("roofline-exynos5422", "squeezenet"), ("roofline-squeezenet-a15", "conv1")]
+    {
+        let svg =
+            std::fs::read_to_string(place.path(&format!("report/figures/{figure}.svg"))).unwrap();
+        let names = svg.lines().filter(|line| line.trim() == name).count();
+        assert_eq!(names, 1, "{figure} names {name} {names} times");
+    }
+}
+
 #[test]
 fn what_table_iii_holds_back_stays_empty() {
     let place = Place::new();
@@ -112,6 +132,13 @@ fn a_quantised_network_stands_beside_its_twin() {
     let rows = Table::read(&place.path("report/quantisation.csv"));
     let (plain, quantised) =
         (rows.only("network", "mobilenet"), rows.only("network", "mobilenet-int8"));
+    let layers = Table::read(&place.path("report/quantisation_layers.csv"));
+    let first = layers.only("layer", "conv1");
+    assert_eq!(first.text("part"), "convolution");
+    assert!(first.number("speedup") > 0.0);
+    let conversions = layers.with("part", "conversion");
+    assert!(!conversions.is_empty());
+    assert!(conversions.iter().all(|row| row.maybe("fp32_seconds").is_none()));
     assert_eq!((plain.text("quantised"), quantised.text("quantised")), ("false", "true"));
     assert_eq!(plain.number("conversion_s"), 0.0);
     assert!(quantised.number("conversion_s") > 0.0, "{quantised:?}");

@@ -9,13 +9,15 @@ pub(super) type Extent = (f64, f64, f64, f64);
 #[derive(Debug, Default)]
 pub(super) struct Labels {
     taken: Vec<Extent>,
+    /// Where words stand only if there is no other place.
+    crossed: Vec<Extent>,
     within: Extent,
 }
 
 impl Labels {
     /// Words may stand in `within` alone.
     pub(super) fn new(within: Extent) -> Self {
-        Labels { taken: Vec::new(), within }
+        Labels { within, ..Labels::default() }
     }
 
     /// Nothing is written over a mark of this radius.
@@ -25,15 +27,12 @@ impl Labels {
 
     /// Nothing is written over a line.
     pub(super) fn keep_line_clear(&mut self, line: &[(f64, f64)]) {
-        for pair in line.windows(2) {
-            let (from, to) = (pair[0], pair[1]);
-            let steps = ((to.0 - from.0).hypot(to.1 - from.1) / 4.0).ceil().max(1.0);
-            for step in 0..=steps as u32 {
-                let share = f64::from(step) / steps;
-                let at = |a: f64, b: f64| a + share * (b - a);
-                self.keep_clear((at(from.0, to.0), at(from.1, to.1)), 1.5);
-            }
-        }
+        self.taken.extend(line.windows(2).flat_map(|pair| along(pair[0], pair[1])));
+    }
+
+    /// Nor over this line, where words find another place.
+    pub(super) fn keep_off(&mut self, from: (f64, f64), to: (f64, f64)) {
+        self.crossed.extend(along(from, to));
     }
 
     /// The middle of where a text beside a mark of this radius can stand; none if nowhere near.
@@ -60,13 +59,29 @@ impl Labels {
         ];
         let extent =
             |(x, y): (f64, f64)| (x - half_width, y - half_height, x + half_width, y + half_height);
-        let free = places.into_iter().map(|(x, y)| (at.0 + x, at.1 + y)).find(|&middle| {
-            let mine = extent(middle);
+        let is_free = |middle: &(f64, f64)| {
+            let mine = extent(*middle);
             lies_in(mine, self.within) && self.taken.iter().all(|&taken| apart(mine, taken))
-        })?;
+        };
+        let crosses_none = |middle: &(f64, f64)| {
+            self.crossed.iter().all(|&crossed| apart(extent(*middle), crossed))
+        };
+        let free = || places.into_iter().map(|(x, y)| (at.0 + x, at.1 + y)).filter(is_free);
+        let free = free().find(crosses_none).or_else(|| free().next())?;
         self.taken.push(extent(free));
         Some(free)
     }
+}
+
+/// What a line covers.
+fn along(from: (f64, f64), to: (f64, f64)) -> impl Iterator<Item = Extent> {
+    const REACH: f64 = 1.5;
+    let steps = ((to.0 - from.0).hypot(to.1 - from.1) / 4.0).ceil().max(1.0);
+    (0..=steps as u32).map(move |step| {
+        let share = f64::from(step) / steps;
+        let (x, y) = (from.0 + share * (to.0 - from.0), from.1 + share * (to.1 - from.1));
+        (x - REACH, y - REACH, x + REACH, y + REACH)
+    })
 }
 
 fn lies_in(one: Extent, other: Extent) -> bool {
@@ -91,5 +106,16 @@ mod tests {
         for (index, one) in labels.taken.iter().enumerate() {
             assert!(labels.taken[index + 1..].iter().all(|other| apart(*one, *other)));
         }
+    }
+
+    #[test]
+    fn a_label_keeps_off_a_line_if_it_can() {
+        let mut labels = Labels::new((0.0, 0.0, 300.0, 300.0));
+        labels.keep_off((150.0, 150.0), (300.0, 150.0));
+        let (_, y) = labels.place((150.0, 150.0), 4.0, "conv1", 10.0).unwrap();
+        assert!((y - 150.0).abs() > 5.0, "{y}");
+        let mut narrow = Labels::new((0.0, 140.0, 300.0, 160.0));
+        narrow.keep_off((0.0, 150.0), (300.0, 150.0));
+        assert!(narrow.place((150.0, 150.0), 4.0, "conv1", 10.0).is_some());
     }
 }

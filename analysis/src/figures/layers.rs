@@ -1,9 +1,8 @@
-//! The time of layers, the longest first, and where that of a quantised network goes.
+//! The time of layers, the longest first.
 
 use super::bars::{Bar, BarFigure, Group};
-use super::{Drawing, Figure, Subject, distinct, written};
+use super::{Drawing, Figure, Subject, written};
 use crate::Analysis;
-use crate::quantisation::QuantisationRow;
 use crate::report::Material;
 use crate::results::LayerRow;
 use crate::roofline::{first_run, place};
@@ -85,40 +84,4 @@ fn bars(mut layers: Vec<(&LayerRow, Value)>) -> (Vec<Bar>, String) {
         more => format!("; {more} others take {} ({:.1} %)", written(others), 100.0 * others / all),
     };
     (layers.iter().map(bar).collect(), words)
-}
-
-/// A figure for each board that a quantised network ran on.
-pub(super) fn quantisation(rows: &[QuantisationRow], material: &Material) -> Vec<Figure> {
-    let figure = |board: String| {
-        let rows: Vec<&QuantisationRow> = rows.iter().filter(|row| row.board == board).collect();
-        let group = |row: &&QuantisationRow| {
-            let parts = [
-                ("convolution", row.convolution_s),
-                ("to and from 8 bits", row.conversion_s),
-                ("other", row.other_s),
-            ];
-            let bar = |(series, (name, seconds)): (usize, (&str, f64))| Bar {
-                name: name.to_owned(),
-                value: 1e3 * seconds,
-                half_width: None,
-                note: format!("{:.1} %", 100.0 * seconds / row.seconds()),
-                series,
-            };
-            Group {
-                name: format!("{} on {}", row.network, row.component),
-                bars: parts.into_iter().enumerate().map(bar).collect(),
-            }
-        };
-        let figure = BarFigure {
-            title: format!(
-                "Where the time of a quantised network goes on {}",
-                material.board(&board)
-            ),
-            provenance: material.provenance(rows.iter().map(|row| row.bundle.as_str())),
-            quantity: "ms/image".to_owned(),
-            groups: rows.iter().map(group).collect(),
-        };
-        Figure::new(&format!("quantisation-{board}"), Subject::Quantisation, Drawing::Bars(figure))
-    };
-    distinct(rows, |row| row.board.clone()).into_iter().map(figure).collect()
 }

@@ -72,6 +72,9 @@ impl RooflineFigure {
         for point in parts.into_iter().chain(whole) {
             let (theoretical, empirical) = places(point);
             theoretical.iter().chain(&empirical).for_each(|&at| labels.keep_clear(at, MARK));
+            if let Some((from, to)) = theoretical.zip(empirical) {
+                labels.keep_off(from, to);
+            }
             let is_hollow = !self.networks.is_empty() && point.series % 2 == 1;
             draw_point(&mut scene, point, is_hollow, theoretical, empirical);
         }

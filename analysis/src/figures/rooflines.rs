@@ -46,8 +46,9 @@ fn networks(board: &str, rows: &[&RooflineRow], material: &Material) -> Option<F
     let rows: Vec<&RooflineRow> = rows.iter().copied().filter(|row| row.layer.is_none()).collect();
     let components = distinct(&rows, |row| row.place());
     let several = components.len() > 1;
-    let point = |row: &&RooflineRow| {
+    let point = |(at, row): (usize, &&RooflineRow)| {
         let label = match several {
+            _ if is_repeat(&rows, at) && !row.above_roof => String::new(),
             true => format!("{} {}", row.place(), row.network),
             false => row.network.clone(),
         };
@@ -59,7 +60,7 @@ fn networks(board: &str, rows: &[&RooflineRow], material: &Material) -> Option<F
         provenance: material.provenance(rows.iter().map(|row| row.bundle.as_str())),
         roofs: components.iter().filter_map(|it| roof(it, &rows)).collect(),
         networks: Vec::new(),
-        points: named_once(rows.iter().map(point).collect()),
+        points: rows.iter().enumerate().map(point).collect(),
     };
     draw(&format!("roofline-{board}"), Subject::Rooflines, figure)
 }
@@ -175,30 +176,32 @@ fn plain(row: &RooflineRow) -> Point {
 
 /// Points of which those that take longest, and all that is wrong, bear a name.
 fn named(rows: &[&RooflineRow], label: impl Fn(&RooflineRow) -> String) -> Vec<Point> {
-    let mut longest: Vec<usize> = (0..rows.len()).filter(|&at| rows[at].layer.is_some()).collect();
+    let mut longest: Vec<usize> =
+        (0..rows.len()).filter(|&at| rows[at].layer.is_some() && !is_repeat(rows, at)).collect();
     longest.sort_by(|&a, &b| {
         let seconds = |at: usize| rows[at].seconds_per_image.unwrap_or(0.0);
         seconds(b).total_cmp(&seconds(a))
     });
     longest.truncate(MOST_NAMED);
     let point = |(at, row): (usize, &&RooflineRow)| {
-        let is_named = row.layer.is_none() || row.above_roof || longest.contains(&at);
+        let is_whole = row.layer.is_none() && !is_repeat(rows, at);
+        let is_named = is_whole || row.above_roof || longest.contains(&at);
         Point { label: if is_named { label(row) } else { String::new() }, ..plain(row) }
     };
-    named_once(rows.iter().enumerate().map(point).collect())
+    rows.iter().enumerate().map(point).collect()
 }
 
-/// What several bundles measured has a mark of each, and its name at the first: at two places one
-/// name would look like two things.
-fn named_once(mut points: Vec<Point>) -> Vec<Point> {
-    for at in 1..points.len() {
-        let (before, rest) = points.split_at_mut(at);
-        let is_named = |it: &Point| it.label == rest[0].label && it.is_whole == rest[0].is_whole;
-        if !rest[0].above_roof && before.iter().any(is_named) {
-            rest[0].label.clear();
-        }
-    }
-    points
+/// Whether another bundle before measured the same: it then has a mark of its own, and no name, for at
+/// two places one name would look like two things.
+fn is_repeat(rows: &[&RooflineRow], at: usize) -> bool {
+    let row = rows[at];
+    let is_same = |other: &&RooflineRow| {
+        (&other.component, &other.network, &other.layer)
+            == (&row.component, &row.network, &row.layer)
+            && other.frequency_mhz == row.frequency_mhz
+            && other.bundle != row.bundle
+    };
+    rows[..at].iter().any(is_same)
 }
 
 /// The same points, each in the colour of its network.

@@ -185,6 +185,14 @@ impl RunTimes {
         self.seconds / self.images as f64
     }
 
+    /// What 99 of 100 images took no longer than.
+    pub(super) fn slow_image_seconds(&self) -> f64 {
+        let mut times: Vec<f64> = self.spans.iter().map(|&(from, to)| seconds(from, to)).collect();
+        times.sort_by(f64::total_cmp);
+        let place = (0.99 * times.len() as f64).ceil() as usize;
+        times.get(place.saturating_sub(1)).copied().unwrap_or(0.0)
+    }
+
     /// The layer that began at an instant.
     pub(crate) fn layer_at(&self, from: u64) -> Option<usize> {
         let first = self.visits.partition_point(|visit| visit.from < from);

@@ -4,6 +4,7 @@ use wattline_trace::Provenance;
 
 use super::{PlanError, PlanRequest, SwitchingCost};
 use crate::Analysis;
+use crate::figures::written;
 use crate::layers::Fitted;
 use crate::quantity::Quantity;
 use crate::results::RailRole;
@@ -175,6 +176,28 @@ impl<'a> Candidates<'a> {
         };
         let cost = SwitchingCost { seconds: record.seconds, joules: record.joules };
         Ok((cost, "as the board's description says".to_owned()))
+    }
+
+    /// Says so if one image in a hundred would miss the deadline, were images to vary as they did in
+    /// the recordings that a choice is made of.
+    pub(super) fn slow_images(
+        &self,
+        choice: &[usize],
+        seconds: f64,
+        deadline_s: f64,
+    ) -> Option<String> {
+        let ratio = |&f: &usize| {
+            let fitted = self.all[f].fitted;
+            fitted.slow_image_seconds / fitted.image_seconds
+        };
+        let slow_s = seconds * choice.iter().map(ratio).fold(1.0, f64::max);
+        (slow_s > deadline_s * (1.0 + 1e-6)).then(|| {
+            format!(
+                "times are means: one image in a hundred takes {} ms or more, as images varied in the \
+                 recordings; for those to keep the deadline too, plan for less",
+                written(1e3 * slow_s)
+            )
+        })
     }
 
     /// The frequencies of a choice, in words.

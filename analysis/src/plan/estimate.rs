@@ -137,7 +137,9 @@ impl<'a> Estimates<'a> {
                 claimed: value > half_width,
             }
         };
-        let best = best.map(|best| (best, "the best single frequency that keeps the deadline"));
+        let best = best
+            .filter(|&best| best != highest)
+            .map(|best| (best, "the best single frequency that keeps the deadline"));
         [Some((highest, "the highest frequency")), best].into_iter().flatten().map(saving).collect()
     }
 

@@ -87,7 +87,7 @@ fn sections(report: &Report<'_>) -> Result<Vec<Section>, AnalysisError> {
     }
     if !report.quantisation.is_empty() {
         let figures = figures(report, Subject::Quantisation)?;
-        let content = sections::quantisation(&report.quantisation, &figures);
+        let content = sections::quantisation(report, &figures);
         all.push(section("quantisation", "Quantisation", content));
     }
     all.push(section("method", "Method", method::markup()));

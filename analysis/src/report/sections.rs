@@ -320,8 +320,26 @@ fn points(report: &Report<'_>, layers: bool) -> Grid {
     grid
 }
 
+fn quantised_layers(report: &Report<'_>) -> Grid {
+    let mut grid =
+        Grid::new(&["network", "component", "layer", "part", "ms", "FP32 ms", "times as fast"]);
+    for row in &report.quantised_layers {
+        grid.add(vec![
+            Cell::text(&row.network),
+            Cell::text(&row.component),
+            Cell::text(&row.layer),
+            Cell::text(row.part),
+            Cell::number(Some(1e3 * row.seconds)),
+            Cell::number(row.fp32_seconds.map(|seconds| 1e3 * seconds)),
+            Cell::number(row.speedup),
+        ]);
+    }
+    grid
+}
+
 /// Where the time of quantised networks goes, beside their FP32 twins.
-pub(super) fn quantisation(rows: &[QuantisationRow], figures: &Markup) -> Markup {
+pub(super) fn quantisation(report: &Report<'_>, figures: &Markup) -> Markup {
+    let rows: &[QuantisationRow] = &report.quantisation;
     let mut grid = Grid::new(&[
         "network",
         "component",
@@ -349,6 +367,8 @@ pub(super) fn quantisation(rows: &[QuantisationRow], figures: &Markup) -> Markup
              apart; conversions are the layers that bring values into 8-bit steps and back." }
         (grid.markup())
         (figures)
+        h3 { "Each layer beside that of its FP32 twin" }
+        (quantised_layers(report).markup())
     }
 }
 
@@ -369,7 +389,8 @@ pub(super) fn recordings(report: &Report<'_>) -> Markup {
                     li { "recording cost: " (crate::human::cost(agent)) }
                 }
             }
-            details {
+            // On paper it would be most of the pages.
+            details.screen {
                 summary { "manifest.json" }
                 pre { (serde_json::to_string_pretty(&recorded.manifest).unwrap_or_default()) }
             }

@@ -6,6 +6,8 @@ use std::fmt::Write;
 use wattline_trace::Provenance;
 
 use super::{Study, StudyRow};
+use crate::figures::uncertainty;
+use crate::human::number;
 
 /// Source, quantity, and what heads the section.
 const SECTIONS: [(&str, &str, &str); 9] = [
@@ -95,7 +97,9 @@ fn table(rows: &[&StudyRow]) -> String {
 
 fn cell(row: &StudyRow) -> String {
     let value = match (row.value, row.value_ci95) {
-        (Some(value), Some(half_width)) => format!("{value:.3} ± {half_width:.3}"),
+        (Some(value), Some(half_width)) => {
+            format!("{} ± {}", number(Some(value)), uncertainty(half_width))
+        }
         (Some(value), None) => format!("{value:.2}"),
         (None, _) => "–".to_owned(),
     };
