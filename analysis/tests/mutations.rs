@@ -21,8 +21,7 @@ use wattline_analysis::{Analysis, AnalysisError, Options, SummaryRow, analyze};
 use wattline_trace::rows::*;
 use wattline_trace::{Outcome, Row};
 
-/// Mutations that are tried, unless `MUTATIONS` says how many: always the same, and as many that
-/// nobody has tried before.
+/// Mutations that are tried, unless `MUTATIONS` says how many.
 const MUTATIONS: u64 = 4_000;
 
 /// What an analysis reads; of a recording without a co-execution there is no `frames.csv`.
@@ -373,20 +372,10 @@ fn damage(seeds: std::ops::Range<u64>) {
     assert!(wrong.is_empty(), "{} of {count}:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-fn mutations() -> u64 {
-    std::env::var("MUTATIONS").map_or(MUTATIONS, |it| it.parse().unwrap())
-}
-
+/// `SEED=$RANDOM$RANDOM MUTATIONS=1000000` tries others than usual, and many.
 #[test]
 fn no_damage_makes_a_panic_or_a_silent_wrong_number() {
-    damage(0..mutations());
-}
-
-/// `SEED` tries those of an earlier run again.
-#[test]
-fn nor_does_damage_that_nobody_has_tried_before() {
-    let first =
-        std::env::var("SEED").map_or_else(|_| rand::random::<u64>() >> 8, |it| it.parse().unwrap());
-    eprintln!("SEED={first} MUTATIONS={}", mutations());
-    damage(first..first + mutations());
+    let number = |name, usual| std::env::var(name).map_or(usual, |it| it.parse().unwrap());
+    let first = number("SEED", 0);
+    damage(first..first + number("MUTATIONS", MUTATIONS));
 }

@@ -51,12 +51,13 @@ fn layers_under_a_fast_sensor() {
     }
 }
 
-/// The same where one rail carries the whole board.
+/// The same where one rail carries the whole board, with starts of images spread: there is no second
+/// rail to tell layers apart by where readings happen to fall on the same of them again and again.
 #[test]
 fn layers_on_one_rail_for_all() {
     for component in ["a73", "a53", "gpu", "npu"] {
         let mut case = Case::new("kirin970", "squeezenet", component);
-        case.images = 100;
+        (case.images, case.dither_ns) = (100, 2_200_000);
         let share = check_layers(&case, 50, 0.05);
         assert!(share >= 0.9, "{share}");
     }
