@@ -31,9 +31,7 @@ use std::ops::Range;
 
 use crate::cost::ElementType;
 use crate::executor::{Executor, ExecutorError, LayerObserver, check_live};
-use crate::graph::{
-    AveragePool, Extent, Graph, Layer, LocalResponseNorm, Operator, TensorId, Window,
-};
+use crate::graph::{Extent, Graph, Layer, LocalResponseNorm, Operator, TensorId, Window};
 use crate::npu::half;
 use crate::plan::Plan;
 use crate::probes::Probes;
@@ -74,8 +72,13 @@ enum Step {
         input: Pixels,
         output: Pixels,
     },
+    MaxPool {
+        window: Window,
+        input: Pixels,
+        output: Pixels,
+    },
     AverageWithPadding {
-        pool: AveragePool,
+        window: Window,
         input: Pixels,
         output: Pixels,
     },
@@ -150,8 +153,11 @@ impl Xnnpack {
             Step::LocalResponseNorm { norm, input, output } => {
                 normalisation::local_response_norm(pool, norm, *input, *output);
             }
-            Step::AverageWithPadding { pool: average, input, output } => {
-                kernels::average_with_padding(pool, average, *input, *output);
+            Step::MaxPool { window, input, output } => {
+                kernels::max_pool(pool, window, *input, *output);
+            }
+            Step::AverageWithPadding { window, input, output } => {
+                kernels::average_with_padding(pool, window, *input, *output);
             }
             Step::Subsample { stride, input, output } => {
                 kernels::subsample(pool, *stride, *input, *output)
@@ -287,11 +293,14 @@ fn step(
         Operator::AveragePool(average) if average.window.kernel.area() == 1 => {
             return Ok(Step::Subsample { stride: average.window.stride, input, output });
         }
+        Operator::MaxPool(max) if moves_beyond_its_reach(&max.window) => {
+            return Ok(Step::MaxPool { window: max.window, input, output });
+        }
         Operator::MaxPool(max) => operator::max_pool(&max.window, site)?,
         Operator::AveragePool(average)
             if average.count_include_pad && !average.window.padding.is_zero() =>
         {
-            return Ok(Step::AverageWithPadding { pool: *average, input, output });
+            return Ok(Step::AverageWithPadding { window: average.window, input, output });
         }
         Operator::AveragePool(average) => operator::average_pool(&average.window, site)?,
         Operator::GlobalAveragePool if input.shape.pixels() == 1 => {
@@ -314,6 +323,12 @@ fn step(
         Operator::QuantisedConv2d(conv) => operator::quantised_convolution(conv, site)?,
     };
     Ok(Step::Library(operator))
+}
+
+/// Whether pixels between one position of the window and the next are under neither.
+fn moves_beyond_its_reach(window: &Window) -> bool {
+    let Window { kernel, stride, .. } = window;
+    stride.height > kernel.height || stride.width > kernel.width
 }
 
 /// What is left to copy into the joined tensor.

@@ -72,9 +72,9 @@ fn network(set: u64) -> Vec<u8> {
             let bounds = [Attribute::Real("min", 0.0), Attribute::Real("max", 1.5)];
             file.node("Clip", &["norm"], "clip", &bounds)
         }
-        _ => file.floats("min", &[], &[0.0]).floats("max", &[], &[1.5]).node(
+        _ => file.floats("least", &[], &[0.0]).floats("most", &[], &[1.5]).node(
             "Clip",
-            &["norm", "min", "max"],
+            &["norm", "least", "most"],
             "clip",
             &[],
         ),
