@@ -148,6 +148,7 @@ pub struct CounterReading {
 
 impl Counts<'_> {
     /// Bytes ahead of a mark that was left with so many counters: see `bpf/include/counters.h`.
+    #[cfg(bpf_programs)]
     pub(crate) fn bytes(counters: usize) -> usize {
         if counters == 0 { 0 } else { LONG + counters * READING }
     }
