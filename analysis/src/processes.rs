@@ -82,7 +82,8 @@ pub(crate) struct Processes {
 /// Whose a cluster's work was, in one block.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Shares {
-    /// The target's part, from 0 to 1; what it would be if a cycle of others cost more, and less.
+    /// The target's part, above 1 where others made way for it; the least and the most it would be if a
+    /// cycle of others cost more or less.
     pub(crate) target: f64,
     pub(crate) least: f64,
     pub(crate) most: f64,

@@ -282,7 +282,8 @@ pub struct ConservationRow {
     pub integral_joules: f64,
     /// Active joules of the runs whose component lists the rail.
     pub attributed_joules: f64,
-    /// Joules above idle of other processes that worked meanwhile.
+    /// Joules above idle of other processes that worked meanwhile; negative where they drew less than in
+    /// idle gaps.
     pub other_joules: f64,
     /// Idle power times `seconds`.
     pub idle_joules: f64,
