@@ -186,13 +186,20 @@ impl Executor for Xnnpack {
         observer: &mut dyn LayerObserver,
     ) -> Result<Vec<Tensor>, ExecutorError> {
         let image = self.probes.image();
-        for (id, tensor) in check_live(&self.graph, &layers, live)?.into_iter().zip(live) {
-            self.passages[id.index()].write(tensor);
+        let inputs = check_live(&self.graph, &layers, live)?;
+        if layers.is_empty() {
+            return Ok(live.to_vec());
         }
-        let next = self.graph.live_before(layers.end);
+        let (first, next) = (layers.start, self.graph.live_before(layers.end));
         for index in layers {
             let layer = &self.graph.layers()[index];
             image.layer(index, observer, || {
+                // An image's way in is its first layer's time: layers fill their image.
+                if index == first {
+                    for (id, tensor) in inputs.iter().zip(live) {
+                        self.passages[id.index()].write(tensor);
+                    }
+                }
                 self.run_step(&self.steps[index], layer)?;
                 match self.storage {
                     ElementType::F16 => round(self.passages[layer.output.index()].pixels, layer),

@@ -41,7 +41,7 @@ impl Passage {
     }
 }
 
-/// Part of every image's time, and of no layer's, so it has to be quick.
+/// Part of the first layer's time, which did not ask for it, so it has to be quick.
 fn write_values(tensor: &Tensor, pixels: Pixels) {
     let planes: Vec<_> = tensor.values().chunks_exact(pixels.shape.pixels()).collect();
     match planes[..] {
