@@ -61,7 +61,7 @@ def with_duckdb():
             FROM reading ASOF JOIN image ON reading.t_ns >= image.start_ns
             WHERE reading.t_ns <= image.end_ns GROUP BY rail, image)
         SELECT sum(joules) FROM each
-    """).fetchone()[0]
+    """).fetchall()[0][0]
 
 
 run = {"pandas": with_pandas, "polars": with_polars, "duckdb": with_duckdb}[library]
