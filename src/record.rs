@@ -389,11 +389,8 @@ struct Components<'a> {
 fn components<'a>(target: &'a Target, wish: Option<&str>) -> Result<Components<'a>> {
     let all: Vec<&Component> = target.description.components.iter().collect();
     let Some(wish) = wish else { return Ok(Components { all, forced: None }) };
-    let forced = all.iter().position(|component| component.name() == wish);
-    if forced.is_none() {
-        let names: Vec<_> = all.iter().map(|component| component.name()).collect();
-        bail!("--component {wish}: {} has {}", target.description.name, names.join(", "));
-    }
+    let wished = target.component("--component", wish)?;
+    let forced = all.iter().position(|component| component.name() == wished.name());
     Ok(Components { all, forced })
 }
 

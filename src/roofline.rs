@@ -121,21 +121,7 @@ fn choose<'a>(target: &'a Target, names: &[String]) -> Result<Vec<&'a Component>
         let default = |it: &&Component| target.emulated || it.kind == ComponentKind::Cpu;
         return Ok(all.iter().filter(default).collect());
     }
-    let named = |name: &String| {
-        target.description.component(name).with_context(|| {
-            let all: Vec<_> = all.iter().map(Component::name).collect();
-            format!("--component {name}: {} has {}", target.description.name, all.join(", "))
-        })
-    };
-    let mut chosen: Vec<&Component> = Vec::new();
-    for component in names.iter().map(named) {
-        let component = component?;
-        if chosen.iter().any(|other| other.name() == component.name()) {
-            bail!("--component names {} twice", component.name());
-        }
-        chosen.push(component);
-    }
-    Ok(chosen)
+    target.components("--component", names)
 }
 
 fn write(out: &Path, found: &Findings) -> Result<()> {

@@ -26,7 +26,6 @@ use anyhow::{Context, Result, bail};
 use wattline_agent::{CpuTimes, Inventory, Recorder, Settings, interrupt};
 use wattline_board::Roots;
 use wattline_board::clock::{Clock, WallClock, attend};
-use wattline_board::description::Component;
 use wattline_board::emulated::EmulatedBoard;
 use wattline_ebpf::Target as Accounted;
 use wattline_inference::Model;
@@ -94,7 +93,7 @@ fn run_once(args: &Args) -> Result<ExitCode> {
         "virtual" => ClockKind::Virtual,
         _ => ClockKind::Wall,
     };
-    let components = choose(&target, &args.components)?;
+    let components = target.components("--on", &args.components)?;
     let settings = Settings {
         rate_hz: args.rate,
         update_interval_ms: Some(args.update_interval),
@@ -246,22 +245,6 @@ fn run_once(args: &Args) -> Result<ExitCode> {
         None => println!("{next}"),
     }
     Ok(if interrupted { ExitCode::from(EXIT_INTERRUPTED) } else { ExitCode::SUCCESS })
-}
-
-/// The components a user names, each once.
-fn choose<'a>(target: &'a Target, names: &[String]) -> Result<Vec<&'a Component>> {
-    let mut chosen: Vec<&Component> = Vec::new();
-    for name in names {
-        let Some(component) = target.description.component(name) else {
-            let all: Vec<_> = target.description.components.iter().map(Component::name).collect();
-            bail!("--on {name}: {} has {}", target.description.name, all.join(", "));
-        };
-        if chosen.iter().any(|other| other.name() == component.name()) {
-            bail!("--on names {name} twice");
-        }
-        chosen.push(component);
-    }
-    Ok(chosen)
 }
 
 /// Says so if this machine was too busy to keep the emulated board up to date.

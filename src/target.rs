@@ -1,6 +1,6 @@
 //! The board a command is about: `--board`.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use wattline_board::Roots;
 use wattline_board::description::{Component, ComponentKind, Description, Driver};
 use wattline_board::detect::{self, Detected, HOST};
@@ -8,6 +8,9 @@ use wattline_inference::opencl::{self, DeviceChoice};
 
 /// The prefix that asks for the emulated board.
 const EMULATED: &str = "emulated:";
+
+/// What the OpenCL device of the machine at hand is called as a component.
+const GPU: &str = "gpu";
 
 /// How a board is named on the command line.
 pub(crate) const BOARD_HELP: &str = "exynos5422, kirin970, host, FILE.toml, or one of these \
@@ -20,6 +23,8 @@ pub(crate) struct Target {
     pub(crate) emulated: bool,
     /// How it was chosen, in words.
     pub(crate) how: String,
+    /// Why there is no GPU, where one was looked for and not found.
+    no_gpu: Option<String>,
 }
 
 impl Target {
@@ -27,7 +32,7 @@ impl Target {
     pub(crate) fn find(board: Option<&str>) -> Result<Self> {
         let Some(board) = board else {
             let Detected { description, how } = detect::detect(&Roots::machine())?;
-            return Ok(Target { description, emulated: false, how });
+            return Ok(Target { description, emulated: false, how, no_gpu: None });
         };
         let (name, emulated) = match board.strip_prefix(EMULATED) {
             Some(name) => (name, true),
@@ -40,10 +45,43 @@ impl Target {
                 );
             }
             let description = detect::host(&Roots::machine());
-            return Ok(Target { description, emulated, how: "--board host".to_owned() });
+            let how = "--board host".to_owned();
+            return Ok(Target { description, emulated, how, no_gpu: None });
         }
         let description = Description::load(name).with_context(|| format!("--board {board}"))?;
-        Ok(Target { description, emulated, how: format!("--board {board}") })
+        Ok(Target { description, emulated, how: format!("--board {board}"), no_gpu: None })
+    }
+
+    /// The component that a user names with `option`.
+    ///
+    /// # Errors
+    /// If there is no such component: with those there are, and why the GPU is none of them.
+    pub(crate) fn component(&self, option: &str, name: &str) -> Result<&Component> {
+        self.description.component(name).ok_or_else(|| {
+            let all: Vec<_> = self.description.components.iter().map(Component::name).collect();
+            let lacks =
+                format!("{option} {name}: {} has {}", self.description.name, all.join(", "));
+            match self.no_gpu.as_ref().filter(|_| name == GPU) {
+                Some(why) => anyhow!("{lacks}, and no OpenCL device: {why}"),
+                None => anyhow!(lacks),
+            }
+        })
+    }
+
+    /// Those that a user names with `option`, each once.
+    ///
+    /// # Errors
+    /// If there is no such component, or one is named twice.
+    pub(crate) fn components(&self, option: &str, names: &[String]) -> Result<Vec<&Component>> {
+        let mut chosen: Vec<&Component> = Vec::new();
+        for name in names {
+            let component = self.component(option, name)?;
+            if chosen.iter().any(|other| other.name() == component.name()) {
+                bail!("{option} names {name} twice");
+            }
+            chosen.push(component);
+        }
+        Ok(chosen)
     }
 
     /// Takes the NPU of another board's description for one of this board's own. It hangs on no
@@ -103,12 +141,16 @@ impl Target {
     /// CPU once more; `how` then says so. Loading the drivers takes a tenth of a second, so this
     /// is for those who list components or name one that the CPUs are not.
     pub(crate) fn look_for_gpu(&mut self) {
-        if !self.is_host() || self.description.component("gpu").is_some() {
+        if !self.is_host() || self.description.component(GPU).is_some() {
             return;
         }
-        if let Ok(device) = opencl::choose(&DeviceChoice::Best) {
-            self.description.components.push(detect::unknown_component("gpu", ComponentKind::Gpu));
-            self.how = format!("{}; gpu is {device}", self.how);
+        match opencl::choose(&DeviceChoice::Best) {
+            Ok(device) => {
+                let gpu = detect::unknown_component(GPU, ComponentKind::Gpu);
+                self.description.components.push(gpu);
+                self.how = format!("{}; gpu is {device}", self.how);
+            }
+            Err(error) => self.no_gpu = Some(error.to_string()),
         }
     }
 

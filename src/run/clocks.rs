@@ -90,10 +90,7 @@ impl Clocks {
 pub(super) fn check(wanted: &[Wanted], target: &Target) -> Result<()> {
     for (index, it) in wanted.iter().enumerate() {
         let name = &it.component;
-        let Some(component) = target.description.component(name) else {
-            let all: Vec<_> = target.description.components.iter().map(Component::name).collect();
-            bail!("--frequency {name}: {} has {}", target.description.name, all.join(", "));
-        };
+        let component = target.component("--frequency", name)?;
         if wanted[..index].iter().any(|other| other.component == *name) {
             bail!("--frequency names {name} twice");
         }

@@ -1,6 +1,6 @@
 //! The machine at hand as the board: what it has is measured, what it has not is said.
 
-use crate::place::Place;
+use crate::place::{Answer, Place};
 
 #[test]
 fn images_are_timed_and_joules_refused() {
@@ -156,4 +156,19 @@ fn a_cluster_that_is_not_there() {
     let run = "run --board mine.toml --network squeezenet --on a7 --images 1 --idle 0 --out trace";
     place.wattline(run).refused(&["a7 is CPUs [1000]", "not online here", "wattline probe"]);
     assert!(!place.path("trace").exists(), "nothing is run before all is known to fit");
+}
+
+/// No OpenCL is no failure to link: whoever asks for the GPU is told what is missing.
+#[test]
+fn without_an_opencl_device_it_is_said_why_there_is_no_gpu() {
+    let place = Place::new();
+    for line in [
+        "run --board host --network squeezenet --on gpu --out trace",
+        "roofline --board host --component gpu",
+    ] {
+        let mut command = place.command(line);
+        let output = command.env("OCL_ICD_VENDORS", place.path("no-drivers")).output().unwrap();
+        let parts = ["gpu: host has cpu, and no OpenCL device", "install the device's driver"];
+        Answer::new(line, output).refused(&parts);
+    }
 }
