@@ -130,3 +130,28 @@ fn more_readings_narrow_the_interval_and_the_error() {
     assert!(widths.is_sorted_by(|a, b| a > b), "{widths:?}");
     assert!(errors[0] > 2.0 * errors[3], "{errors:?}");
 }
+
+/// Readings lost about an edge: nobody saw which part of the hole was work. Where that is not refused,
+/// the interval holds the truth.
+#[test]
+fn a_hole_over_an_edge_is_in_the_interval() {
+    let mut given = 0;
+    for (seed, length) in [40, 80, 120, 250, 400].into_iter().enumerate() {
+        let scene = Scene::usual(17_600_000, seed as u64);
+        let whole = scene.tables();
+        for edge in [scene.jobs[0].start, scene.jobs[0].end] {
+            for before in [1, 4].map(|quarters| quarters * length * MS / 5) {
+                let mut tables = whole.clone();
+                let lost = edge - before..edge - before + length * MS;
+                tables.power.retain(|row| !lost.contains(&row.t_ns));
+                let row = &tables.analysis().summary[0];
+                let Some(joules) = row.joules_per_image else { continue };
+                let error = (joules - scene.true_joules_per_image(0)).abs();
+                let half_width = row.joules_per_image_ci95.unwrap();
+                assert!(error <= half_width, "{lost:?}: {error} of {joules} ± {half_width}");
+                given += 1;
+            }
+        }
+    }
+    assert!(given > 5, "{given} were given");
+}

@@ -92,7 +92,7 @@ pub(crate) fn measure(
         noise: idle.correlation * noise * region.tile_squares,
         idle: region.seconds.powi(2) * idle.mean_variance,
         placing: lag(rail, region, noise)
-            + region.hole_squares * region.watts.variance()
+            + holes(region, &idle)
             + edges(rail, index, region, &idle),
         quantisation: quantisation(rail, region, &idle, run_seconds),
         ..Variance::default()
@@ -196,6 +196,18 @@ fn lag(rail: &Rail, region: &Region, noise: f64) -> f64 {
     rail.lag_seconds().powi(2) / 12.0 * region.lag.squares(noise)
 }
 
+/// The term of holes. One that reaches over an edge may hold what lies before it or what lies after.
+fn holes(region: &Region, idle: &Idle) -> f64 {
+    region.hole_squares * region.watts.variance()
+        + region.edge_hole_squares * step(region, idle).powi(2) / 3.0
+}
+
+/// The largest step of power.
+fn step(region: &Region, idle: &Idle) -> f64 {
+    let (least, most) = region.range.unwrap_or_default();
+    most.max(idle.watts) - least.min(idle.watts)
+}
+
 /// The term of edges that idle time does not flank.
 fn edges(rail: &Rail, index: usize, region: &Region, idle: &Idle) -> f64 {
     let stretch = rail.stretches[index];
@@ -203,11 +215,9 @@ fn edges(rail: &Rail, index: usize, region: &Region, idle: &Idle) -> f64 {
     let begins_late = rail.first.is_none_or(|(first, w)| first.saturating_sub(w) > stretch.from);
     let unflanked = u8::from(!stretch.flanked_before || begins_late)
         + u8::from(!stretch.flanked_after || ends_early);
-    let (least, most) = region.range.unwrap_or_default();
-    let step = most.max(idle.watts) - least.min(idle.watts);
     let window = rail.longest_window as f64 * 1e-9;
     let poll = rail.poll_seconds();
-    f64::from(unflanked) * step * step * (window * window / 48.0 + poll * poll / 3.0)
+    f64::from(unflanked) * step(region, idle).powi(2) * (window * window / 48.0 + poll * poll / 3.0)
 }
 
 /// The term of the quantisation bias.

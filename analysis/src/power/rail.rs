@@ -28,8 +28,10 @@ pub(crate) struct Region {
     pub(crate) seconds: f64,
     /// Seconds that no reading covers.
     pub(crate) hole_seconds: f64,
-    /// Sum of squared holes, in s².
+    /// Sum of squared holes within the work, in s².
     pub(crate) hole_squares: f64,
+    /// The same of holes that reach beyond it, where power steps.
+    pub(crate) edge_hole_squares: f64,
     /// The longest of them.
     pub(crate) longest_hole_seconds: f64,
     /// Sum of squared tiles, in s².
@@ -259,7 +261,12 @@ impl Region {
             self.tile_squares += duration * duration;
         } else {
             self.hole_seconds += duration;
-            self.hole_squares += duration * duration;
+            let within = |(start, end)| start <= piece.from && piece.to <= end;
+            let squares = match self.work.is_none_or(within) {
+                true => &mut self.hole_squares,
+                false => &mut self.edge_hole_squares,
+            };
+            *squares += duration * duration;
             self.longest_hole_seconds = self.longest_hole_seconds.max(duration);
         }
     }

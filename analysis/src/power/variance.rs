@@ -8,7 +8,7 @@
 //! | noise | `τ σ_run² Σ Δ_k²` | each reading errs by `σ_run`; its tile by `σ_run Δ_k` |
 //! | idle | `T² Var(P_i)` | the idle mean is subtracted `T` times |
 //! | lag | `(p²/12) Σ_jk d_j d_k ρ_jk` | `Σ P_k (Δ_k − w) = Σ d_k l_k`, by parts, with `d_k = P_k − P_{k+1}` and lags `l_k` uniform in `[0, p]` of which near ones follow one another: see `lag` |
-//! | holes | `s² Σ h²` | a hole of `h` seconds holds any power the readings around it held (spread `s`) |
+//! | holes | `s² Σ h² + D²/3 Σ h_e²` | a hole of `h` seconds holds any power the readings around it held (spread `s`); one that reaches over an edge (`h_e`) that of either side |
 //! | edges | `D² (w²/48 + p²/3)` each | an unflanked edge: proportional splitting errs by up to `D w/4` (uniform), the unknown lag shifts it by up to `p`; `D` is the largest step of power |
 //! | quantisation | `T² b_i + R² b_r` | see below |
 //! | stamps | `2 A² (50 µs)²` | a reading and a span are stamped to 50 µs; `A` is mean active power |
