@@ -4,10 +4,11 @@
 //!
 //! One process computes ResNet-50 without end, on one thread and then on two (or on THREADS), and
 //! says how long each image took. In each round, in random order, it is left alone, watched by
-//! `wattline record --pid` with a mark at each image and each node, and disturbed by a loop that does
-//! nothing but wake 450 times a second under SCHED_FIFO to read the same sensors, which nobody who
-//! reads them can do without. Medians of the rounds are compared within a round. Where the engine has
-//! a thread on every CPU, each wake-up holds one of them up and the others wait for it.
+//! `wattline record --pid` with a mark at each image and each node, and disturbed by two loops under
+//! SCHED_FIFO: one does nothing but wake 450 times a second, the other reads the same sensors each
+//! time. Nobody who reads sensors as often can do without what they do. Medians of the rounds are
+//! compared within a round. Where the engine has a thread on every CPU, each wake-up holds one of
+//! them up and the others wait for it.
 //!
 //! The sensors are four INA231 as files, bound over `/sys/class` in a mount namespace of the
 //! reader's own; a read is a system call on a file, as on a board, but waits for no bus.
@@ -24,6 +25,7 @@ use std::time::Duration;
 
 use engine::Engine;
 use nix::time::{ClockId, ClockNanosleepFlags, clock_gettime, clock_nanosleep};
+use rand::seq::SliceRandom;
 
 type Answer<T> = Result<T, Box<dyn Error>>;
 
@@ -32,20 +34,39 @@ const RUN: &str = "+0x84320";
 const EXECUTE_KERNEL: &str = "+0xc32a60";
 
 const RAILS: usize = 4;
+/// The files of a rail that are read.
+const READ: [&str; 2] = ["in1_input", "curr1_input"];
 const RATE_HZ: u64 = 450;
 
-/// Says that this very program is to be the loop.
-const LOOP: &str = "--read-sensors";
+/// Says that this very program is to be a loop.
+const LOOP: &str = "--wake";
 
-/// The ways to treat the engine; the third is to record it.
-const ALONE: usize = 0;
-const READ: usize = 1;
-const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+/// A way to treat the engine.
+#[derive(Debug, Clone, Copy)]
+enum Treatment {
+    Alone,
+    /// Woken beside it, to read the sensors or for nothing.
+    Woken {
+        reading: bool,
+    },
+    Recorded,
+}
+
+const TREATMENTS: [Treatment; 4] = [
+    Treatment::Alone,
+    Treatment::Woken { reading: false },
+    Treatment::Woken { reading: true },
+    Treatment::Recorded,
+];
+
+/// What is compared: a treatment with another, by their places in [`TREATMENTS`].
+const PAIRS: [(&str, usize, usize); 4] =
+    [("woken", 1, 0), ("sensors read", 2, 0), ("recorded", 3, 0), ("beyond the reading", 3, 2)];
 
 fn main() -> Answer<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match &words[..] {
-        [flag, class, seconds] if flag == LOOP => read_sensors(Path::new(class), seconds.parse()?),
+        [flag, seconds, files @ ..] if flag == LOOP => wake(seconds.parse()?, files),
         [wattline, python, rest @ ..] => {
             let number = |at: usize, otherwise| rest.get(at).map_or(Ok(otherwise), |it| it.parse());
             let (rounds, seconds) = (number(0, 15)?.max(1), number(1, 4)?.max(2));
@@ -116,21 +137,20 @@ impl Bench {
     fn compare(&self, threads: usize, rounds: u64) -> Answer<()> {
         let engine = Engine::start(&self.python, &self.place.join("resnet50.onnx"), threads)?;
         sleep(Duration::from_secs(4));
-        let mut slower = [const { (Vec::new(), Vec::new()) }; 3];
+        let mut slower = PAIRS.map(|_| (Vec::new(), Vec::new()));
         let mut last = None;
-        let mut state = u64::from(std::process::id());
         for _ in 0..rounds {
-            // Knuth's generator, MMIX; its upper bits are the good ones.
-            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            let mut stretches = [const { None }; 3];
-            for treatment in ORDERS[(state >> 33) as usize % ORDERS.len()] {
-                let interval = match treatment {
-                    ALONE => during(|| {
+            let mut order: Vec<usize> = (0..TREATMENTS.len()).collect();
+            order.shuffle(&mut rand::rng());
+            let mut stretches = TREATMENTS.map(|_| None);
+            for treatment in order {
+                let interval = match TREATMENTS[treatment] {
+                    Treatment::Alone => during(|| {
                         sleep(Duration::from_secs(self.seconds));
                         Ok(())
                     })?,
-                    READ => during(|| self.disturb())?,
-                    _ => {
+                    Treatment::Woken { reading } => during(|| self.disturb(reading))?,
+                    Treatment::Recorded => {
                         let recording = self.record(&engine)?;
                         let interval = recording.interval;
                         last = Some(recording);
@@ -139,9 +159,10 @@ impl Bench {
                 };
                 stretches[treatment] = Some(stretch(&engine, interval)?);
             }
-            let [Some(alone), Some(read), Some(recorded)] = stretches else { continue };
-            let pairs = [(&read, &alone), (&recorded, &alone), (&recorded, &read)];
-            for (slower, (with, without)) in slower.iter_mut().zip(pairs) {
+            for (slower, (_, with, without)) in slower.iter_mut().zip(PAIRS) {
+                let (Some(with), Some(without)) = (&stretches[with], &stretches[without]) else {
+                    continue;
+                };
                 slower.0.push(100.0 * (with.median_ms / without.median_ms - 1.0));
                 slower.1.push(100.0 * (with.median_cpu_ms / without.median_cpu_ms - 1.0));
             }
@@ -152,20 +173,23 @@ impl Bench {
              {:.0} readings/s of {RAILS} rails, agent {:.2} % of a core",
             it.layers, it.images, it.readings_per_s, it.agent_pct
         );
-        let pairs = ["sensors read", "recorded", "beyond the reading"];
-        for (what, (wall, cpu)) in pairs.iter().zip(slower) {
+        for ((what, ..), (wall, cpu)) in PAIRS.iter().zip(slower) {
             println!("  {what:<18} slower by {}", spread(wall));
             println!("  {:<18} its own CPU time {}", "", spread(cpu));
         }
         Ok(())
     }
 
-    /// Wakes and reads, and does nothing else.
-    fn disturb(&self) -> Answer<()> {
-        let own = std::env::current_exe()?;
+    /// Wakes, reads the sensors or does not, and does nothing else.
+    fn disturb(&self, reading: bool) -> Answer<()> {
         let mut command = Command::new("chrt");
-        command.args(["--fifo", "50"]).arg(own).arg(LOOP).arg(self.place.join("class"));
-        said(command.arg(self.seconds.to_string())).map(drop)
+        command.args(["--fifo", "50"]).arg(std::env::current_exe()?).arg(LOOP);
+        command.arg(self.seconds.to_string());
+        for rail in (0..RAILS).filter(|_| reading) {
+            let chip = self.place.join(format!("class/hwmon/hwmon{rail}"));
+            command.args(READ.map(|file| chip.join(file)));
+        }
+        said(&mut command).map(drop)
     }
 
     fn record(&self, engine: &Engine) -> Answer<Recording> {
@@ -204,15 +228,10 @@ impl Bench {
     }
 }
 
-/// The loop: what anybody does who reads these sensors as often.
-fn read_sensors(class: &Path, seconds: u64) -> Answer<()> {
+/// The loop: what anybody does who reads these files as often.
+fn wake(seconds: u64, files: &[String]) -> Answer<()> {
     use std::os::unix::fs::FileExt;
-    let mut files = Vec::new();
-    for rail in 0..RAILS {
-        for file in ["in1_input", "curr1_input"] {
-            files.push(fs::File::open(class.join(format!("hwmon/hwmon{rail}/{file}")))?);
-        }
-    }
+    let files: Vec<fs::File> = files.iter().map(fs::File::open).collect::<Result<_, _>>()?;
     let start = Duration::from(clock_gettime(ClockId::CLOCK_MONOTONIC)?);
     let mut text = [0; 64];
     for period in 1..=seconds * RATE_HZ {
