@@ -23,6 +23,7 @@ impl LayerObserver for InLayers {
 /// ns of one image, and of its layers.
 fn time(executor: &mut dyn Executor, image: &Tensor) -> Result<(u64, u64), Box<dyn Error>> {
     let mut layers = InLayers::default();
+    executor.between_images()?;
     let start = monotonic_ns();
     executor.run(image, &mut layers)?;
     Ok((monotonic_ns() - start, layers.0))

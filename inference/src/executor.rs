@@ -131,6 +131,16 @@ pub trait Executor: Send {
         0
     }
 
+    /// Does what is due now and then and belongs to no image: whoever times images calls it before
+    /// each. Without it, [`clock_error_ns`](Self::clock_error_ns) grows.
+    ///
+    /// # Errors
+    ///
+    /// [`ExecutorError`] when the device refuses.
+    fn between_images(&mut self) -> Result<(), ExecutorError> {
+        Ok(())
+    }
+
     /// Runs consecutive `layers` of an image. `live` are the tensors that [`Graph::live_before`]
     /// names for the first of them, in its order, and the answer are those before the layer that
     /// comes next: over all layers, the image and the result. Tensors of 8-bit steps hold the steps.
@@ -178,6 +188,10 @@ impl Executor for Box<dyn Executor> {
 
     fn transfer_ns(&self) -> u64 {
         (**self).transfer_ns()
+    }
+
+    fn between_images(&mut self) -> Result<(), ExecutorError> {
+        (**self).between_images()
     }
 
     fn run_layers(

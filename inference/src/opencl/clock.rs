@@ -69,6 +69,17 @@ impl Conversion {
         between.max(u64::try_from(past).unwrap_or(u64::MAX))
     }
 
+    /// With a tick that was just made, where that tells more than the line through those before: one
+    /// that was disturbed may not.
+    fn or_by(self, tick: Tick) -> Self {
+        let Self { first, last } = self;
+        if tick.error_ns > self.error_ns(tick.device_ns) {
+            return self;
+        }
+        let apart_ns = last.host_ns.saturating_sub(first.host_ns);
+        Self { first: if apart_ns < APART_NS { first } else { last }, last: tick }
+    }
+
     /// CLOCK_MONOTONIC when the device's clock showed `device_ns`.
     pub(super) fn host_ns(&self, device_ns: u64) -> u64 {
         let Self { first, last } = self;
@@ -87,6 +98,8 @@ pub(super) struct DeviceClock {
     command: Command,
     least_error_ns: u64,
     conversion: Conversion,
+    /// When a tick was last made, by the host's clock.
+    made_ns: u64,
     // The command's argument.
     _nothing: super::arguments::Memory,
 }
@@ -98,7 +111,8 @@ impl DeviceClock {
         let command = Command::new(kernels, "tick", &[Argument::Memory(&nothing)], range, "")?;
         let none = Tick { device_ns: 0, host_ns: 0, error_ns: u64::MAX };
         let conversion = Conversion { first: none, last: none };
-        let mut clock = Self { command, least_error_ns: u64::MAX, conversion, _nothing: nothing };
+        let least_error_ns = u64::MAX;
+        let mut clock = Self { command, least_error_ns, conversion, made_ns: 0, _nothing: nothing };
         // What an undisturbed tick is, is known before the first image.
         for _ in 0..TRIES {
             let tick = clock.tick(queue)?;
@@ -110,16 +124,14 @@ impl DeviceClock {
     /// Makes a tick. Waits for what is queued.
     pub(super) fn read(&mut self, queue: &Queue) -> Result<(), OpenClError> {
         let tick = self.tick(queue)?;
-        let Conversion { first, last } = self.conversion;
-        let apart_ns = last.host_ns.saturating_sub(first.host_ns);
-        let first = if apart_ns < APART_NS { first } else { last };
-        self.conversion = Conversion { first, last: tick };
+        self.made_ns = tick.host_ns;
+        self.conversion = self.conversion.or_by(tick);
         Ok(())
     }
 
     /// Makes a tick where the last one has served its time.
     pub(super) fn keep_recent(&mut self, queue: &Queue) -> Result<(), OpenClError> {
-        let age_ns = monotonic_ns().saturating_sub(self.conversion.last.host_ns);
+        let age_ns = monotonic_ns().saturating_sub(self.made_ns);
         if age_ns < RECENT_NS { Ok(()) } else { self.read(queue) }
     }
 
@@ -197,6 +209,27 @@ mod tests {
             let rounding = (1.0 + 2.0 * part) * ((b.max(e) / 2_000).max(1) + 4) as f64;
             let error_ns = conversion.error_ns(device(actual)) + rounding as u64;
             prop_assert!(converted.abs_diff(actual) <= error_ns);
+        }
+
+        /// However much ticks are disturbed, none makes the time it was made at less well known.
+        #[test]
+        fn a_disturbed_tick_tells_nothing_less(
+            errors_ns in proptest::collection::vec(100..5_000_000_u64, 2..20),
+            apart_ns in 1_000_000..500_000_000_u64,
+        ) {
+            let tick = |(index, &error_ns): (usize, &u64)| {
+                let at_ns = (index as u64 + 1) * apart_ns;
+                Tick { device_ns: at_ns, host_ns: at_ns, error_ns }
+            };
+            let mut ticks = errors_ns.iter().enumerate().map(tick);
+            let first = ticks.next().unwrap();
+            let mut conversion = Conversion { first, last: first };
+            for tick in ticks {
+                let before_ns = conversion.error_ns(tick.device_ns);
+                conversion = conversion.or_by(tick);
+                let after_ns = conversion.error_ns(tick.device_ns);
+                prop_assert!(after_ns <= before_ns, "{after_ns} {before_ns}");
+            }
         }
     }
 }

@@ -16,7 +16,7 @@
 //!
 //! - **FP32**: sums in FP32, in another order than the reference's.
 //! - **FP16** (`cl_khr_fp16`): values and weights between layers are FP16. A convolution sums up to
-//!   32 products in FP16 and those sums in FP32; the other layers compute in FP32. A result that is
+//!   8 products in FP16 and those sums in FP32; the other layers compute in FP32. A result that is
 //!   not finite is an error.
 //!
 //! # Times
@@ -305,13 +305,16 @@ impl Executor for OpenCl {
         &self.graph
     }
 
+    fn between_images(&mut self) -> Result<(), ExecutorError> {
+        Ok(self.clock.keep_recent(&self.queue)?)
+    }
+
     fn run_layers(
         &mut self,
         layers: Range<usize>,
         live: &[Tensor],
         observer: &mut dyn LayerObserver,
     ) -> Result<Vec<Tensor>, ExecutorError> {
-        self.clock.keep_recent(&self.queue)?;
         let run_start_ns = monotonic_ns();
         let ids = check_live(&self.graph, &layers, live)?;
         let next = self.graph.live_before(layers.end);

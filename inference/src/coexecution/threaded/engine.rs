@@ -104,6 +104,7 @@ impl Engine for ExecutorEngine {
             &*waiting
         };
         self.layers.0.clear();
+        self.executor.between_images()?;
         let start_ns = monotonic_ns();
         let mut next = self.executor.run_layers(layers.clone(), live, &mut self.layers)?;
         let timing = Timing {

@@ -6,9 +6,10 @@
 // between pixels nor dilation part them. There is no padding left here: see padding.cl.
 //
 // Weights: groups x blocks of LANES output channels x terms of the sum x LANES, zero beyond the
-// last channel. FP16 sums at most CHUNK products in FP16, then adds them to a sum in FP32.
+// last channel. FP16 sums at most CHUNK products in FP16, then adds them to a sum in FP32: of 32 in a
+// row AlexNet's result was off by 1.1 % of its range, of 8 by 0.5 %, of 1 by 0.5 %.
 
-#define CHUNK 32
+#define CHUNK 8
 
 typedef struct {
     int steps_down, steps_across;   // steps of the walk
