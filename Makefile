@@ -3,7 +3,7 @@
 CARGO ?= cargo
 WATTLINE = $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)/release/wattline
 
-.PHONY: help setup build demo test test-debian13 test-arm test-arm-debug lint bench bench-analysis bench-record clean
+.PHONY: help setup build demo test test-debian13 test-arm test-arm-debug check-kmod lint bench bench-analysis bench-record clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,7 @@ lint: setup ## Format, lints, documentation and licences
 	$(CARGO) clippy --workspace --all-targets --release --locked -- -D warnings
 	$(CARGO) clippy --release --locked --no-default-features \
 		-p wattline -p wattline-agent -p wattline-ebpf -- -D warnings
+	$(CARGO) clippy --release --locked -p wattline-arm-tests --test guests -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --release --locked --quiet
 	$(CARGO) deny --workspace check bans licenses sources
 
@@ -66,11 +67,14 @@ ARM_GUESTS = $(CARGO) test --release --locked -p wattline-arm-tests --test guest
 test-arm: ## Guests of arm64 and armv7 with an emulated board's sensors and counters; downloads and builds once
 	@tests/arm/kernels/prepare
 	@tests/arm/build arm64 armv7
-	$(CARGO) clippy --release --locked -p wattline-arm-tests --test guests -- -D warnings
 	tests/arm/cross arm64 test --release --locked $(ARM_UNITS)
 	tests/arm/cross armv7 test --release --locked $(ARM_UNITS)
 	@echo "ARM guests run on processors emulated in software: what passes is function and accounting, never speed."
 	$(ARM_GUESTS) --skip debug::
+
+check-kmod: ## The kernel module built for kernels 5.10 to 6.12, its style, and its overlays
+	@tests/arm/kernels/prepare machine
+	@kmod-shim/check
 
 test-arm-debug: ## The kernel module in a guest whose kernel checks locks and memory
 	@tests/arm/kernels/prepare machine arm64-debug

@@ -45,6 +45,8 @@ mod ring;
 mod sched;
 #[cfg(bpf_programs)]
 mod tree;
+#[cfg(bpf_programs)]
+mod uprobe;
 
 #[cfg(bpf_programs)]
 pub use frequency::Frequency;

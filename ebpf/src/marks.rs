@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
-use libbpf_rs::{MapCore, MapFlags, UprobeMultiOpts, UprobeOpts, UsdtOpts};
+use libbpf_rs::{MapCore, MapFlags, UprobeMultiOpts, UsdtOpts};
 
 use crate::mapping::Numbers;
 use crate::object::{Loaded, Opened, compiled};
@@ -12,7 +12,7 @@ use crate::ring::Ring;
 use crate::sched::FOLLOWED_PROCESSES;
 use crate::{
     Arguments, Counts, EbpfError, Left, MOST_COUNTERS, Mark, MarkCounter, MarkSettings, Moment,
-    NAME_BYTES, Place, Probe, Program, Sched, Scope, Step, cpus, entry,
+    NAME_BYTES, Place, Probe, Program, Sched, Scope, Step, cpus, entry, uprobe,
 };
 
 const NAME: &str = "marks";
@@ -242,16 +242,15 @@ impl Marks {
             });
         }
         for site in sites {
-            let options = UprobeOpts {
-                ref_ctr_offset: site.semaphore_offset as usize,
-                cookie: site.index,
-                retprobe,
-                ..UprobeOpts::default()
-            };
             let what = format!("offset {:#x} in {}", site.file_offset, binary.display());
-            self.loaded.attach(one, &what, |program| {
-                program.attach_uprobe_with_opts(pid, binary, site.file_offset as usize, options)
-            })?;
+            let site = uprobe::Site {
+                file_offset: site.file_offset as usize,
+                semaphore_offset: site.semaphore_offset as usize,
+                cookie: site.index,
+                at_return: retprobe,
+            };
+            self.loaded
+                .attach(one, &what, |program| uprobe::attach(program, pid, binary, &site))?;
         }
         Ok(())
     }

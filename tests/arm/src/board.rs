@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use wattline_arm_bell::CPUS;
 use wattline_board::description::Description;
 
 /// Where a guest's memory begins.
@@ -27,9 +28,6 @@ pub const A15: u32 = 0;
 /// The small cluster.
 pub const A7: u32 = 1;
 
-/// CPUs of the guest, two of each cluster.
-pub const CPUS: usize = 4;
-
 /// The description, as `--board` takes it.
 pub fn description() -> String {
     const CCI550_COUNTER: &str = "
@@ -46,6 +44,7 @@ ports = [
 covers = \"data beats of the memory ports, 16 B each\"
 ";
     let odroid = include_str!("../../../board/descriptions/exynos5422.toml");
+    let [a15, a7] = CPUS.map(|cpus| format!("cpus = {cpus:?}"));
     let changes = [
         ("name = \"exynos5422\"", "name = \"arm-guest\""),
         (
@@ -57,8 +56,8 @@ covers = \"data beats of the memory ports, 16 B each\"
             "bases = [0x10d00000, 0x10d10000, 0x10d60000, 0x10d70000]",
             "bases = [0x5f100000, 0x5f110000, 0x5f120000, 0x5f130000]",
         ),
-        ("cpus = [4, 5, 6, 7]", "cpus = [2, 3]"),
-        ("cpus = [0, 1, 2, 3]", "cpus = [0, 1]"),
+        ("cpus = [4, 5, 6, 7]", &a15),
+        ("cpus = [0, 1, 2, 3]", &a7),
     ];
     let text = changes.iter().fold(odroid.to_owned(), |text, (old, new)| {
         assert_eq!(text.matches(old).count(), 1, "the Odroid's description has {old:?} once");

@@ -9,9 +9,10 @@ use std::process::{Child, Command, Stdio};
 
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
+use wattline_arm_bell::CPUS;
 
 use crate::architecture::Architecture;
-use crate::board::{self, CPUS, MEMORY_BYTES};
+use crate::board::{self, MEMORY_BYTES};
 use crate::initramfs::Initramfs;
 
 /// What the device tree says of the register blocks.
@@ -174,7 +175,7 @@ impl Machine {
             "-cpu",
             processor,
             "-smp",
-            &CPUS.to_string(),
+            &CPUS.as_flattened().len().to_string(),
             "-accel",
             "tcg,thread=multi",
             "-display",

@@ -18,6 +18,9 @@ pub mod word {
     pub const CLOCK_HIGH: usize = 0x1c;
 }
 
+/// CPUs of the guest's clusters, by their places in the board's description.
+pub const CPUS: [[usize; 2]; 2] = [[2, 3], [0, 1]];
+
 /// The page's physical address.
 pub const PAGE: u64 = 0x5fff_0000;
 

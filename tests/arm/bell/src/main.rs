@@ -3,7 +3,7 @@
 //!
 //! * `bell clock` answers what time it is here, until told that it is enough.
 //! * `bell work COMPONENT IMAGES SECONDS` is a program with images that others mark: it rings for
-//!   each, and keeps a CPU busy.
+//!   each, and keeps a CPU of that cluster busy.
 //! * `bell follow COMPONENT PROGRAM ARGUMENT…` runs a program with wattline's own marks, and rings for
 //!   each of its images.
 
@@ -14,8 +14,10 @@ use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use nix::sched::{CpuSet, sched_setaffinity};
 use nix::time::{ClockId, clock_gettime};
-use wattline_arm_bell::{NO_MORE, PAGE, PAGE_BYTES, word};
+use nix::unistd::Pid;
+use wattline_arm_bell::{CPUS, NO_MORE, PAGE, PAGE_BYTES, word};
 use wattline_board::registers::RegisterWindow;
 use wattline_ebpf::{Arguments, Mark, MarkSettings, Marks, Moment, Place, Probe, Scope};
 
@@ -27,7 +29,9 @@ fn main() -> Result<ExitCode> {
     match text[..] {
         ["clock"] => tell_time(&page),
         ["work", component, images, seconds] => {
-            work(&page, component.parse()?, images.parse()?, seconds.parse()?);
+            let component = component.parse()?;
+            keep_to(component).context("cannot keep to the cluster")?;
+            work(&page, component, images.parse()?, seconds.parse()?);
             Ok(ExitCode::SUCCESS)
         }
         ["follow", component, ..] if arguments.len() > 2 => {
@@ -68,6 +72,15 @@ fn begin(page: &RegisterWindow, component: u32) {
 
 fn end(page: &RegisterWindow) {
     page.write(word::AT_WORK, 0);
+}
+
+/// From now on this runs on the component's CPUs alone: what it draws is looked for on their rail.
+fn keep_to(component: u32) -> Result<()> {
+    let cpus = CPUS.get(component as usize).context("no cluster")?;
+    let mut set = CpuSet::new();
+    cpus.iter().try_for_each(|&cpu| set.set(cpu))?;
+    sched_setaffinity(Pid::from_raw(0), &set)?;
+    Ok(())
 }
 
 fn work(page: &RegisterWindow, component: u32, images: u64, seconds: f64) {
