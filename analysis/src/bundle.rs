@@ -99,6 +99,7 @@ fn read<'a>(
     warnings.extend(rails.iter().filter_map(contradiction));
     warnings.extend(rails.iter().filter_map(haste));
     let traffic = Traffic::read(bundle, &timeline, (&mut watch, &mut taken), warnings)?;
+    watch.finish();
     warnings.extend(taken.warning());
     let frames = Frames::read(bundle, warnings)?;
     warn_of_frames(manifest, &spans, frames.as_ref(), warnings);

@@ -82,7 +82,7 @@ impl Traffic {
                 port.or_insert_with(|| Port::new(row, &instants)).add(row);
                 if let Some(tick) = ticks.add(row) {
                     let window = seconds(tick.from, tick.to);
-                    let sight = Sight { window, lag: 0.0 };
+                    let sight = Sight { window, least: 0.0, lag: 0.0 };
                     watch.reading(source, tick.to, tick.bytes / window, || sight);
                 }
             }

@@ -251,7 +251,7 @@ impl Rail {
         let known = self.cadence.count >= FEWEST_PERIODS && poll <= stated / 2.0;
         let window =
             if known && (seen / stated - 1.0).abs() < MOST_CLOCK_ERROR { seen } else { stated };
-        Sight { window, lag: poll.min(window) }
+        Sight { window, least: 0.0, lag: poll.min(window) }
     }
 
     /// The longest lag: a polling period, or a window where that is shorter, since the last
