@@ -7,11 +7,13 @@ use crate::error::AnalysisError;
 use crate::results::AgentCost;
 use crate::spans::seconds;
 use crate::table::for_each_row;
+use crate::taken::Taken;
 
 /// A recording shorter than this tells nothing of what recording costs.
 const LEAST_SECONDS: f64 = 0.1;
 
-/// What recording cost; none (and a warning) where the agent told too little.
+/// What recording cost, none (and a warning) where the agent told too little; and how many readings it
+/// took.
 ///
 /// # Errors
 /// If the table is damaged, or its time or counts go backwards.
@@ -19,10 +21,10 @@ pub(crate) fn read_agent_cost(
     bundle: &BundleReader,
     name: &Name,
     warnings: &mut Vec<String>,
-) -> Result<Option<AgentCost>, AnalysisError> {
+) -> Result<(Option<AgentCost>, Taken), AnalysisError> {
     if !bundle.has::<AgentRow>() {
         warnings.push(format!("{} is missing: the agent's own cost is not known", AgentRow::FILE));
-        return Ok(None);
+        return Ok((None, Taken::default()));
     }
     let mut ends: Option<(AgentRow, AgentRow)> = None;
     let mut most_resident = 0;
@@ -52,20 +54,22 @@ pub(crate) fn read_agent_cost(
         ends = Some((first, now.clone()));
         Ok(())
     })?;
+    let taken = ends.as_ref().map(|(_, last)| Taken::new(last, bundle.manifest()));
+    let taken = taken.unwrap_or_default();
     let Some((first, last)) = ends.filter(|(first, last)| first.t_ns < last.t_ns) else {
         let few =
             format!("{} has fewer than two rows: the agent's cost is not known", AgentRow::FILE);
         warnings.push(few);
-        return Ok(None);
+        return Ok((None, taken));
     };
     let duration = seconds(first.t_ns, last.t_ns);
     if duration < LEAST_SECONDS {
         let short = format!("{}: too short a recording to know the agent's cost", AgentRow::FILE);
         warnings.push(short);
-        return Ok(None);
+        return Ok((None, taken));
     }
     let rate = |first: u64, last: u64| (last - first) as f64 / duration;
-    Ok(Some(AgentCost {
+    let cost = AgentCost {
         bundle: name.clone(),
         virtual_clock: bundle.manifest().clock.kind == ClockKind::Virtual,
         seconds: duration,
@@ -83,7 +87,8 @@ pub(crate) fn read_agent_cost(
             .map(|(first, last)| 100.0 * 1e-9 * rate(first, last)),
         bpf_runs: last.bpf_runs,
         bpf_drops: last.bpf_drops,
-    }))
+    };
+    Ok((Some(cost), taken))
 }
 
 fn cumulative(row: &AgentRow) -> [(&'static str, Option<u64>); 9] {

@@ -87,18 +87,20 @@ fn read<'a>(
     // Spans are written when they end: a recording that broke off may have been at work.
     let torn = bundle.table::<SpanRow>()?.torn().is_some();
     let timeline = Timeline::new(&spans, torn || !manifest.complete);
-    let cost = read_agent_cost(bundle, &name, warnings)?;
+    let (cost, mut taken) = read_agent_cost(bundle, &name, warnings)?;
     let poll_ns = cost.as_ref().filter(|cost| cost.sampling_hz > 0.0);
     // A float too large for an integer becomes the largest: no reading is then placed anywhere.
     let poll_ns = poll_ns.map(|cost| (1e9 / cost.sampling_hz).ceil() as u64);
     analysis.agents.extend(cost);
     warn_of_events(bundle, warnings)?;
     let mut watch = Watch::new(manifest, &spans, &timeline, &layers, poll_ns);
-    let mut rails = read_rails(bundle, &timeline, poll_ns, &mut watch, warnings)?;
+    let mut rails = read_rails(bundle, &timeline, poll_ns, (&mut watch, &mut taken), warnings)?;
     rails.iter_mut().for_each(|rail| rail.tolerance = options.tolerances.of(&rail.record));
     warnings.extend(rails.iter().filter_map(contradiction));
     warnings.extend(rails.iter().filter_map(haste));
-    let traffic = Traffic::read(bundle, &timeline, &mut watch, warnings)?;
+    let traffic = Traffic::read(bundle, &timeline, (&mut watch, &mut taken), warnings)?;
+    watch.finish();
+    warnings.extend(taken.warning());
     let frames = Frames::read(bundle, warnings)?;
     warn_of_frames(manifest, &spans, frames.as_ref(), warnings);
     let processes = Processes::read(bundle, &timeline, warnings)?;
@@ -147,12 +149,13 @@ fn manifest_warnings(bundle: &BundleReader) -> Vec<String> {
 
 fn contradiction(rail: &Rail) -> Option<String> {
     let share = rail.contradicting_share();
-    (share > TOLD_CONTRADICTING).then(|| {
+    (share > TOLD_CONTRADICTING || rail.has_strays()).then(|| {
         format!(
-            "rail {}: watts are not volts · amps in some readings, by {:.2} % of its joules: rows of \
-             power.csv may be damaged",
+            "rail {}: watts are not volts · amps in some readings, by {:.2} % of its joules ({} by \
+             more than a twentieth of themselves): rows of power.csv may be damaged",
             rail.record.name,
-            100.0 * share
+            100.0 * share,
+            rail.contradicting_rows
         )
     })
 }
@@ -177,6 +180,17 @@ fn warn_of_spans(spans: &Spans, warnings: &mut Vec<String>) {
         warnings.push(format!(
             "{} on {}: the run's operations are not those of its {} images: rows of spans.csv are \
              missing, doubled or damaged",
+            run.network,
+            run.component,
+            run.images.len()
+        ));
+    }
+    for &(id, count) in &spans.misnamed {
+        let Some(run) = spans.runs.iter().find(|run| run.id == Some(id)) else { continue };
+        warnings.push(format!(
+            "{} on {}: {count} of the run's {} images say that they are of another network or \
+             component: rows of spans.csv are damaged, and whose numbers these are is not sure; \
+             record again, or restore spans.csv",
             run.network,
             run.component,
             run.images.len()

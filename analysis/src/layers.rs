@@ -16,33 +16,48 @@
 //! from the counter's differences, without lag. Only sums of products are kept, in up to 64 blocks
 //! of time ([`sums`]); readings are read once.
 //!
+//! When a conversion ended no reading says, but for lying within a poll or a conversion before it. A
+//! converter keeps its own time, though, and by some hundred readings of layers that draw unlike it shows
+//! ([`clock`]): each reading then looks at a rectangle known to some microseconds.
+//!
 //! # What is not told apart
 //!
-//! Layers much shorter than a reading's window look alike to it. While a layer's power has a
-//! standard error above 5 % of it or of the run's mean power, it is merged with the neighbour it
-//! looks most like, but for neighbours that differ from it by three standard errors ([`merging`]);
-//! so is what looks most alike while the condition number (columns scaled to length 1) exceeds 1000.
-//! Where only one group would be left, or the condition stays bad, nothing is given. The joules of a merged layer are its part of the group's by time.
+//! Layers much shorter than a reading's window look alike to it. What readings leave open of them is taken
+//! from all layers of the run: each draws as they do on average, and for the bytes that it moved, more or
+//! less by as much as layers differ ([`prior`]).
+//!
+//! By readings alone, while a layer's power has a standard error above 5 % of it or of the run's mean power,
+//! it is merged with the neighbour it looks most like, but for neighbours that differ from it by three
+//! standard errors ([`merging`]); so is what looks most alike while the condition number (columns scaled to
+//! length 1) exceeds 1000. Where only one group would be left, or the condition stays bad, nothing is given.
+//! What layers of a group have together is measured; how they share it leans on the prior, their intervals
+//! say by how much, and the group is named beside each of them.
 //!
 //! # Interval
 //!
-//! Half of it is `t · √V + bound`, with Student's `t` for the number of blocks less one, and `V`
-//! the sum over rails of
+//! Half of it is `t · √V`, with Student's `t` for the number of blocks less one, and `V` the sum over rails
+//! of
 //!
 //! | term | variance | from |
 //! |---|---|---|
-//! | blocks | of 200 fits to blocks drawn anew with replacement | noise, the unknown lag, what follows from layers that differ from image to image; autocorrelation within a block |
+//! | blocks | of 200 fits to blocks drawn anew with replacement | noise, unknown lags, what follows from layers that differ from image to image; autocorrelation within a block |
+//! | layers | in the same draws, of layers that differ from what is expected of them by as much as layers do | what readings do not tell apart |
+//! | clock | in the same draws, of a clock off by its standard error | where all readings look |
 //! | shared | `s² (Var(P_i) + quantisation)` | what all readings err by alike, over the layer's `s` seconds; as in the module `power` |
 //! | edges | `Σ ((p[l] − p[neighbour]) · 50 µs)²` | spans are stamped to 50 µs, and power takes time to change |
 //!
-//! The bound is how far a merged layer may lie from its part by time if neither it nor the rest of
-//! its group drew less or more than was ever read. The sensor's gain is outside, as it is for
-//! images.
+//! The sensor's gain is outside, as it is for images. Of 50 emulated runs of a hundred images at 454 Hz each
+//! (`tests/calibration`), 93 to 100 % of intervals hold the truth; at 28 Hz, five hundred images, more.
 
+mod clock;
 mod columns;
+mod course;
 mod fit;
+mod grid;
 mod measured;
 mod merging;
+mod normal;
+mod prior;
 mod rows;
 mod sight;
 mod sums;

@@ -46,6 +46,7 @@ mod spans;
 mod study;
 mod summary;
 mod table;
+mod taken;
 mod timeline;
 mod traffic;
 mod truth;

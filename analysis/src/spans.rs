@@ -95,6 +95,9 @@ pub(crate) struct Spans {
     pub(crate) misplaced_layers: u64,
     /// Runs whose operations are not those of their images: there were other images.
     pub(crate) contradicting: Vec<u64>,
+    /// Runs some of whose images are of another network or component, and how many: what the run's
+    /// numbers are of is then not known.
+    pub(crate) misnamed: Vec<(u64, u64)>,
     /// When components got ready for a run: neither idle time nor any run's.
     pub(crate) preparations: Vec<(u64, u64)>,
 }
@@ -188,9 +191,16 @@ impl Collected {
     fn assemble(mut self) -> Spans {
         self.stray.extend(self.waiting.into_values().flatten());
         let mut cut_off: HashMap<(Option<u64>, Name, Name), Run> = HashMap::new();
+        let mut misnamed: BTreeMap<u64, u64> = BTreeMap::new();
         for span in self.images {
             let run = match span.parent.and_then(|parent| self.runs.get_mut(&parent)) {
-                Some((_, run)) => run,
+                Some((_, run)) => {
+                    let same = run.network == span.name && run.component == span.component;
+                    if let Some(id) = run.id.filter(|_| !same) {
+                        *misnamed.entry(id).or_default() += 1;
+                    }
+                    run
+                }
                 None => {
                     let key = (span.parent, span.name.clone(), span.component.clone());
                     let run = cut_off.entry(key).or_insert_with(|| empty_run(&span, None));
@@ -228,6 +238,7 @@ impl Collected {
             stray: self.stray,
             misplaced_layers: self.misplaced_layers,
             contradicting,
+            misnamed: misnamed.into_iter().collect(),
             preparations: self.preparations,
         }
     }

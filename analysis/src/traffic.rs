@@ -22,6 +22,7 @@ use crate::layers::watch::{Watch, counter as counter_source};
 use crate::refusal::Refusal;
 use crate::spans::seconds;
 use crate::table::for_each_row;
+use crate::taken::Taken;
 use crate::timeline::{Block, Stretch, Timeline};
 use port::{Monotonic, Port, Probe};
 use ticks::Ticks;
@@ -50,7 +51,7 @@ impl Traffic {
     pub(crate) fn read(
         bundle: &BundleReader,
         timeline: &Timeline,
-        watch: &mut Watch,
+        (watch, taken): (&mut Watch, &mut Taken),
         warnings: &mut Vec<String>,
     ) -> Result<Self, AnalysisError> {
         let counter = dram_counter(bundle);
@@ -74,13 +75,14 @@ impl Traffic {
         let mut monotonic = Monotonic::default();
         for_each_row::<TrafficRow>(bundle, warnings, |number, row, path| {
             monotonic.check(number, row, path)?;
+            taken.row(row.t_ns);
             if counter.is_some_and(|counter| row.source == *counter.source) {
                 traffic.is_scaled |= row.scaled;
                 let port = traffic.ports.entry(row.port.clone());
                 port.or_insert_with(|| Port::new(row, &instants)).add(row);
                 if let Some(tick) = ticks.add(row) {
                     let window = seconds(tick.from, tick.to);
-                    let sight = Sight { window, lag: 0.0 };
+                    let sight = Sight { window, least: 0.0, lag: 0.0 };
                     watch.reading(source, tick.to, tick.bytes / window, || sight);
                 }
             }

@@ -334,13 +334,23 @@ impl Patient {
         };
         wrong.map(|how| {
             let sealed = if self.sealed { "sealed" } else { "not sealed" };
-            format!("{seed}: {file} ({sealed}): {what}: {how}")
+            let place = difference(bytes, &mutated);
+            format!("{seed}: {file} ({sealed}): {what}: {how}; {place}")
         })
     }
 
     fn analyze(&self) -> Result<Analysis, AnalysisError> {
         analyze(std::slice::from_ref(&self.directory), &Options::default())
     }
+}
+
+/// The first line that differs, as it was and as it is.
+fn difference(before: &[u8], now: &[u8]) -> String {
+    let (before, now) = (String::from_utf8_lossy(before), String::from_utf8_lossy(now));
+    let line = before.lines().zip(now.lines()).position(|(was, is)| was != is);
+    let line = line.unwrap_or(before.lines().count().min(now.lines().count()));
+    let of = |text: &str| text.lines().nth(line).unwrap_or("nothing").to_owned();
+    format!("line {}: {} became {}", line + 1, of(&before), of(&now))
 }
 
 /// Damages bundles by each of these seeds.

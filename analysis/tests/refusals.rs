@@ -204,6 +204,20 @@ fn an_image_outside_its_run() {
     assert_eq!((row.images_per_s, row.dram_bytes_per_image, row.gop_per_s), (None, None, None));
 }
 
+/// What a run says it is, its images say too: where they do not, nobody knows whose joules these are.
+#[test]
+fn a_run_whose_images_are_of_another_network_or_component() {
+    for (name, component) in [("0.000001", "gpu"), ("alexnet", "big")] {
+        let mut tables = tables();
+        let of_gpu = |row: &&mut SpanRow| row.kind == SpanKind::Run && row.component == *"gpu";
+        let run = tables.spans.iter_mut().find(of_gpu).unwrap();
+        (run.name, run.component) = (name.into(), component.into());
+        let warnings = tables.analysis().warnings.join("\n");
+        assert!(warnings.contains("50 of the run's 50 images say"), "{warnings}");
+        assert!(warnings.contains("spans.csv"), "{warnings}");
+    }
+}
+
 #[test]
 fn a_run_without_images_and_a_run_cut_off() {
     let mut empty = tables();

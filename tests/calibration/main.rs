@@ -52,13 +52,23 @@ fn layers_under_a_fast_sensor() {
     }
 }
 
-/// The same where one rail carries the whole board. Of its GPU and NPU, whose layers take tenths of a
-/// conversion, single layers may be off by more.
+/// The same where one rail carries the whole board. Layers of its GPU and NPU take tenths of a conversion.
 #[test]
 fn layers_on_one_rail_for_all() {
-    for component in ["a73", "a53"] {
+    for component in ["a73", "a53", "gpu", "npu"] {
         let mut case = Case::new("kirin970", "squeezenet", component);
         case.images = 100;
+        let share = check_layers(&case, 50, 0.05);
+        assert!(share >= 0.9, "{share}");
+    }
+}
+
+/// With pauses between images, as `run --dither` makes them.
+#[test]
+fn layers_of_images_that_pause() {
+    for component in ["a73", "gpu", "npu"] {
+        let mut case = Case::new("kirin970", "squeezenet", component);
+        (case.images, case.dither_ns) = (100, 2_222_222);
         let share = check_layers(&case, 50, 0.05);
         assert!(share >= 0.9, "{share}");
     }
@@ -67,12 +77,18 @@ fn layers_on_one_rail_for_all() {
 /// 28 conversions a second, ten times as long as the shortest layers that count: within 10 %.
 #[test]
 fn layers_under_a_slow_sensor() {
-    for component in ["a15", "gpu"] {
-        let mut case = Case::new("exynos5422", "squeezenet", component);
+    for (board, component) in
+        [("exynos5422", "a15"), ("exynos5422", "gpu"), ("kirin970", "gpu"), ("kirin970", "npu")]
+    {
+        let mut case = Case::new(board, "squeezenet", component);
         (case.images, case.update_interval_ms) = (500, 35);
-        check_layers(&case, 10, 0.10);
+        if board == "exynos5422" {
+            let share = check_layers(&case, 10, 0.10);
+            assert!(share >= 0.9, "{share}");
+        }
         case.dither_ns = 35_200_000;
-        check_layers(&case, 10, 0.10);
+        let share = check_layers(&case, 10, 0.10);
+        assert!(share >= 0.9, "{share}");
     }
 }
 

@@ -9,6 +9,11 @@ use crate::spans::Part;
 use crate::summary;
 use wattline_trace::Name;
 
+/// What is to be done where readings fit several clocks.
+const LAGS_UNKNOWN: &str = "readings do not tell when their sensor converts, which widens intervals and merges \
+                            layers; run twice as many images, or sample more than twice as fast as it \
+                            converts (--rate)";
+
 /// Joules and DRAM bytes of layers, fitted.
 #[derive(Debug)]
 pub(super) struct Measured {
@@ -43,12 +48,14 @@ struct Wanted {
 
 impl Measured {
     pub(super) fn of(recording: &Recording<'_>, run: Option<usize>) -> Self {
-        let mut accounts = Vec::new();
-        let mut measure = |wanted: Result<Vec<Wanted>, Refusal>| {
+        let measure = |wanted: Result<Vec<Wanted>, Refusal>,
+                       moved: Option<&Fit>,
+                       accounts: &mut Vec<Account>| {
             let watched = run.and_then(|run| recording.watch.of(run));
             let wanted = wanted?;
-            let fit =
-                watched.ok_or(Refusal::LayersOverlap).and_then(|it| fit(recording, it, &wanted));
+            let fit = watched
+                .ok_or(Refusal::LayersOverlap)
+                .and_then(|it| fit(recording, it, &wanted, moved));
             accounts.extend(
                 wanted.iter().enumerate().map(|(index, it)| account(watched, it, &fit, index)),
             );
@@ -59,8 +66,12 @@ impl Measured {
                 Part::Solo => Ok(run),
                 _ => Err(Refusal::LayersTogether),
             });
-        let joules = measure(alone.clone().and_then(|run| rails(recording, run)));
-        let bytes = measure(alone.and_then(|run| dram(recording, run)));
+        let (mut accounts, mut of_bytes) = (Vec::new(), Vec::new());
+        let bytes = alone.clone().and_then(|run| dram(recording, run));
+        let bytes = measure(bytes, None, &mut of_bytes);
+        let joules = alone.and_then(|run| rails(recording, run));
+        let joules = measure(joules, bytes.as_ref().ok(), &mut accounts);
+        accounts.extend(of_bytes);
         Measured { joules, bytes, accounts }
     }
 
@@ -113,11 +124,17 @@ fn dram(recording: &Recording<'_>, run: usize) -> Result<Vec<Wanted>, Refusal> {
     Ok(vec![Wanted { place, name, idle, shared, tolerance: None }])
 }
 
-fn fit(recording: &Recording<'_>, watched: &Watched, wanted: &[Wanted]) -> Result<Fit, Refusal> {
+fn fit(
+    recording: &Recording<'_>,
+    watched: &Watched,
+    wanted: &[Wanted],
+    moved: Option<&Fit>,
+) -> Result<Fit, Refusal> {
     let source = |it: &Wanted| {
         let sums = watched.sums(it.place, &it.name)?;
         let sensor = it.tolerance.map(|tolerance| (Name::new(&it.name), tolerance));
-        Ok(Source { sums, idle: it.idle, shared: it.shared, sensor })
+        let moved = moved.and_then(Fit::by_column).cloned();
+        Ok(Source { sums, idle: it.idle, shared: it.shared, sensor, moved })
     };
     let sources = wanted.iter().map(source).collect::<Result<Vec<_>, Refusal>>()?;
     // Joules are watts for a time; what a counter counted has no clock in it.
@@ -141,6 +158,10 @@ fn account(
         groups: known.map(Fit::groups),
         condition: part.map(|part| part.condition),
         residual: part.map(|part| part.residual),
-        note: fit.as_ref().err().map_or_else(String::new, ToString::to_string),
+        note: match fit {
+            Err(why) => why.to_string(),
+            Ok(_) if sums.is_some_and(|sums| sums.coherent > 0.0) => LAGS_UNKNOWN.to_owned(),
+            Ok(_) => String::new(),
+        },
     }
 }

@@ -11,8 +11,11 @@ pub(crate) struct Sums {
     pub(super) blocks: Vec<Block>,
     /// Readings by the part of an image that they look at.
     phases: [u64; PHASES],
-    /// The least and the most that was read.
-    pub(super) range: Option<(f64, f64)>,
+    /// By how much readings would change with the clock of their sensor off by its standard error, times
+    /// `x[i]`, summed: what that pulls a fit by.
+    pub(super) shift: DVector<f64>,
+    /// Variance by which readings are worth less, for they err together: 0 where they err on their own.
+    pub(super) coherent: f64,
 }
 
 /// A stretch of the run. Columns are layers; a reading's weight in one is the part of what it
@@ -40,6 +43,8 @@ pub(super) struct Equations {
     pub(super) value: f64,
     /// `Σ y²`.
     pub(super) squares: f64,
+    /// Variance of a reading beyond what its residual shows.
+    pub(super) coherent: f64,
 }
 
 impl Sums {
@@ -52,7 +57,12 @@ impl Sums {
             value: 0.0,
             value_squared: 0.0,
         };
-        Sums { blocks: vec![block; blocks], phases: [0; PHASES], range: None }
+        Sums {
+            blocks: vec![block; blocks],
+            phases: [0; PHASES],
+            shift: DVector::zeros(columns),
+            coherent: 0.0,
+        }
     }
 
     /// Adds a reading. `weights` name a column once, in ascending order; `phase` from 0 to 1 is
@@ -67,9 +77,12 @@ impl Sums {
         if let Some(phase) = phase {
             self.phases[((phase * PHASES as f64) as usize).min(PHASES - 1)] += 1;
         }
-        let (least, most) = self.range.unwrap_or((value, value));
-        self.range = Some((least.min(value), most.max(value)));
         self.blocks[block].add(weights, value);
+    }
+
+    /// Adds by how much the reading just added would change with its clock off by its standard error.
+    pub(super) fn add_shift(&mut self, weights: &[(usize, f64)], change: f64) {
+        weights.iter().for_each(|&(column, weight)| self.shift[column] += weight * change);
     }
 
     pub(super) fn readings(&self) -> u64 {
@@ -121,6 +134,7 @@ impl Block {
             right: DVector::from_iterator(columns, right),
             value: self.value - readings * idle,
             squares: self.value_squared - 2.0 * idle * self.value + readings * idle * idle,
+            coherent: 0.0,
         }
     }
 }
@@ -135,6 +149,7 @@ impl Equations {
                 right: DVector::zeros(part.right.len()),
                 value: 0.0,
                 squares: 0.0,
+                coherent: part.coherent,
             });
             sum.readings += times * part.readings;
             sum.value += times * part.value;
@@ -158,11 +173,14 @@ impl Equations {
         Equations { products, right, ..*self }
     }
 
-    /// Variance of a single reading about a fit.
+    /// Variance that a single reading about a fit counts with.
     pub(super) fn noise(&self, fit: &DVector<f64>) -> f64 {
         let explained = 2.0 * fit.dot(&self.right) - fit.dot(&(&self.products * fit));
         let freedom = self.readings - fit.len() as f64;
-        if freedom < 1.0 { f64::INFINITY } else { ((self.squares - explained) / freedom).max(0.0) }
+        if freedom < 1.0 {
+            return f64::INFINITY;
+        }
+        ((self.squares - explained) / freedom).max(0.0) + self.coherent
     }
 }
 

@@ -5,7 +5,8 @@
 
 use wattline_trace::{Manifest, Name};
 
-use super::columns::Columns;
+use super::clock::{Clock, Found, Noted, Search};
+use super::columns::{Columns, Segment};
 use super::sight::Sight;
 use super::sums::Sums;
 use super::times::Times;
@@ -21,6 +22,11 @@ pub(super) const FEWEST_BLOCKS: u64 = 8;
 const FARTHEST: f64 = 8.0;
 /// Where a block holds fewer readings than this, blocks are longer.
 const READINGS_A_BLOCK: u64 = 8;
+
+/// Readings that one clock is sought in: a converter's rate follows its temperature over longer times.
+const READINGS_A_CLOCK: usize = 4096;
+/// Layers that take as many windows are told apart whenever conversions end.
+const LONG: f64 = 64.0;
 
 /// What is watched, and what was seen.
 #[derive(Debug, Default)]
@@ -53,6 +59,12 @@ pub(super) struct Watched {
 #[derive(Debug)]
 struct Seen {
     sums: Sums,
+    /// Readings that are not in the sums yet.
+    noted: Vec<Noted>,
+    /// When conversions ended before them.
+    clock: Option<Clock>,
+    /// Variance of a reading by lags that nobody knows though they matter.
+    lag_variance: f64,
     /// The first segment and image that a later reading may look at.
     segment: usize,
     image: usize,
@@ -117,11 +129,23 @@ impl Watch {
         sight: impl FnOnce() -> Sight,
     ) {
         let Some(next) = self.next.get_mut(source) else { return };
-        while self.runs.get(*next).is_some_and(|run| run.end < t) {
+        while let Some(run) = self.runs.get_mut(*next).filter(|run| run.end < t) {
+            run.place(source, &mut self.weights, &mut self.touched);
             *next += 1;
         }
         let Some(run) = self.runs.get_mut(*next) else { return };
-        run.reading(source, t, value, sight(), &mut self.weights, &mut self.touched);
+        if run.note(source, t, value, sight()) {
+            run.place(source, &mut self.weights, &mut self.touched);
+        }
+    }
+
+    /// After the last reading.
+    pub(crate) fn finish(&mut self) {
+        for run in &mut self.runs {
+            for source in 0..run.sources.len() {
+                run.place(source, &mut self.weights, &mut self.touched);
+            }
+        }
     }
 
     /// What was seen of a run, or why nothing was looked for.
@@ -140,32 +164,76 @@ impl Watched {
     fn unseen(&self, reach: u64) -> Seen {
         let room = (self.end - self.start) / reach.max(1) / READINGS_A_BLOCK;
         let blocks = room.min(self.images.len() as u64).clamp(1, MOST_BLOCKS);
-        Seen { sums: Sums::new(self.columns.count(), blocks as usize), segment: 0, image: 0 }
+        Seen {
+            sums: Sums::new(self.columns.count(), blocks as usize),
+            noted: Vec::new(),
+            clock: None,
+            lag_variance: 0.0,
+            segment: 0,
+            image: 0,
+        }
     }
 
-    fn reading(
+    /// Notes a reading, if it looks at this run alone; answers whether there are enough of them to be
+    /// placed.
+    fn note(&mut self, source: usize, t: u64, value: f64, sight: Sight) -> bool {
+        let Some(seen) = self.sources.get_mut(source).and_then(Option::as_mut) else {
+            return false;
+        };
+        let reach = sight.reach();
+        let usable = reach > 0.0 && reach <= FARTHEST * self.period && sight.window > 0.0;
+        let from = t.checked_sub((reach * 1e9).ceil() as u64).filter(|_| usable);
+        if from.is_none_or(|from| from < self.start) || t > self.end {
+            return false;
+        }
+        seen.noted.push(Noted { t_ns: t, t: seconds(self.start, t), value, sight });
+        seen.noted.len() == READINGS_A_CLOCK
+    }
+
+    /// Adds the readings that were noted to the sums, by the clock of their converter if it shows.
+    fn place(&mut self, source: usize, weights: &mut [f64], touched: &mut Vec<(usize, f64)>) {
+        let Some(seen) = self.sources.get_mut(source).and_then(Option::as_mut) else { return };
+        let noted = std::mem::take(&mut seen.noted);
+        let found = found(&noted, &self.columns, self.start, seen.clock);
+        if let Found::Several(variance) = found {
+            seen.lag_variance = seen.lag_variance.max(variance);
+        }
+        seen.clock = match found {
+            Found::One(clock, _) => Some(clock),
+            _ => None,
+        };
+        for reading in &noted {
+            let sight = match &found {
+                Found::One(clock, _) => clock.sight(reading.t),
+                _ => Some(reading.sight),
+            };
+            if let Some(sight) = sight {
+                self.add(source, reading, (sight, &found), weights, touched);
+            }
+        }
+        let Some(seen) = self.sources.get_mut(source).and_then(Option::as_mut) else { return };
+        // Converter and sampler drift past each other so slowly that a lag may last for a block.
+        let block = seen.sums.readings() as f64 / FEWEST_BLOCKS as f64;
+        seen.sums.coherent = seen.lag_variance * block;
+    }
+
+    fn add(
         &mut self,
         source: usize,
-        t: u64,
-        value: f64,
-        sight: Sight,
+        reading: &Noted,
+        (sight, found): (Sight, &Found),
         weights: &mut [f64],
         touched: &mut Vec<(usize, f64)>,
     ) {
         let Some(seen) = self.sources.get_mut(source).and_then(Option::as_mut) else { return };
-        let reach = sight.reach();
-        let usable = reach > 0.0 && reach <= FARTHEST * self.period && sight.window > 0.0;
-        let Some(from) = t.checked_sub((reach * 1e9).ceil() as u64).filter(|_| usable) else {
-            return;
-        };
-        if from < self.start || t > self.end {
-            return;
-        }
+        let t = reading.t_ns;
+        let from = t.saturating_sub((sight.reach() * 1e9).ceil() as u64);
         let segments = &self.columns.segments;
         while segments.get(seen.segment).is_some_and(|segment| segment.to <= from) {
             seen.segment += 1;
         }
         touched.clear();
+        let mut ends = None;
         for segment in segments[seen.segment..].iter().take_while(|it| it.from < t) {
             let weight =
                 sight.up_to(seconds(segment.from, t)) - sight.up_to(seconds(segment.to, t));
@@ -174,6 +242,7 @@ impl Watched {
                     touched.push((segment.column, 0.0));
                 }
                 weights[segment.column] += weight;
+                ends = Some((ends.map_or(segment.column, |(oldest, _)| oldest), segment.column));
             }
         }
         for (column, weight) in touched.iter_mut() {
@@ -187,7 +256,11 @@ impl Watched {
         let phase = seconds(self.images[seen.image].0, middle) / self.period;
         let blocks = seen.sums.blocks.len() as u128;
         let block = u128::from(t - self.start) * blocks / (u128::from(self.end - self.start) + 1);
-        seen.sums.add(block as usize, touched, value, (phase < 1.0).then_some(phase));
+        seen.sums.add(block as usize, touched, reading.value, (phase < 1.0).then_some(phase));
+        if let (Found::One(clock, watts), Some((oldest, newest))) = (found, ends) {
+            let slope = (watts[newest] - watts[oldest]) / sight.window;
+            seen.sums.add_shift(touched, slope * clock.error_at(reading.t));
+        }
     }
 
     /// What a source said of the run.
@@ -210,4 +283,23 @@ impl Watched {
         }
         Ok(sums)
     }
+}
+
+/// The clock of the converter that readings are of; none of a counter, which counts when it is read.
+fn found(noted: &[Noted], columns: &Columns, start: u64, before: Option<Clock>) -> Found {
+    let search = || Search::new(noted, segments(noted, columns)?, start, columns)?.found(before);
+    search().unwrap_or(Found::None)
+}
+
+/// The stretches that readings look at, where there are several layers, short enough for lags to matter.
+fn segments<'a>(noted: &[Noted], columns: &'a Columns) -> Option<&'a [Segment]> {
+    let (first, last) = noted.first().zip(noted.last())?;
+    let oldest = first.t_ns.saturating_sub((first.sight.reach() * 1e9).ceil() as u64);
+    let from = columns.segments.partition_point(|it| it.to <= oldest);
+    let to = columns.segments.partition_point(|it| it.from < last.t_ns);
+    let segments = columns.segments.get(from..to)?;
+    let long = LONG * first.sight.window * segments.len() as f64;
+    let several = columns.of_layer.len() > 1 && first.sight.lag > 0.0;
+    let matter = several && seconds(oldest, last.t_ns) <= long;
+    matter.then_some(segments)
 }

@@ -18,6 +18,11 @@ pub(crate) const FEWEST_IDLE: u64 = 3;
 const FEWEST_PERIODS: u64 = 16;
 const MOST_CLOCK_ERROR: f64 = 0.12;
 
+/// By what share of itself a reading must contradict itself to be counted; and of how many readings one
+/// that does is no accident of reading a chip.
+const MUCH_CONTRADICTING: f64 = 0.05;
+const OFTEN: u64 = 100;
+
 /// What is kept of the readings in one region of time: a run with its flanks, or what lies
 /// between two of those.
 #[derive(Debug, Clone, Default)]
@@ -69,8 +74,13 @@ pub(crate) struct Rail {
     pub(crate) total_joules: f64,
     /// Joules by which readings of power differ from volts · amps, beyond the chip's steps.
     pub(crate) contradicting_joules: f64,
+    /// Readings of which a twentieth or more is so.
+    pub(crate) contradicting_rows: u64,
     /// Readings that followed the one before sooner than the sensor converts.
     pub(crate) too_soon: u64,
+    /// All readings, and the time of the one before the last.
+    readings: u64,
+    one_before: Option<u64>,
     /// No reading follows another sooner, where polls are frequent enough to tell.
     soonest_ns: u64,
     poll_ns: u64,
@@ -113,7 +123,10 @@ impl Rail {
             longest_window: 0,
             total_joules: 0.0,
             contradicting_joules: 0.0,
+            contradicting_rows: 0,
             too_soon: 0,
+            readings: 0,
+            one_before: None,
             // One that is seen late by a poll, or by one that was late itself, is seen half a window
             // before the next all the same.
             soonest_ns: if poll_ns <= window / 4 { window / 2 } else { 0 },
@@ -132,6 +145,9 @@ impl Rail {
     pub(crate) fn add(&mut self, row: &PowerRow) {
         let before = self.last;
         let contradiction = contradiction_watts(&self.record, row);
+        let much = contradiction.abs() > MUCH_CONTRADICTING * row.watts.abs();
+        self.contradicting_rows += u64::from(much);
+        self.readings += 1;
         let mut first_region = None;
         for piece in tile(before, row.t_ns, row.watts, row.window_ns).into_iter().flatten() {
             if piece.from < piece.to {
@@ -148,6 +164,10 @@ impl Rail {
             self.cadence.add(seconds(t, row.t_ns));
             self.too_soon += u64::from(row.t_ns - t < self.soonest_ns);
         }
+        // A stray between two that are in time may be half a window from both.
+        let third = self.one_before.is_some_and(|t| row.t_ns - t < 5 * self.soonest_ns / 2);
+        self.too_soon += u64::from(third);
+        self.one_before = before.map(|(t, _)| t);
         self.longest_window = self.longest_window.max(row.window_ns);
         self.first.get_or_insert((row.t_ns, row.window_ns));
         self.last = Some((row.t_ns, row.watts));
@@ -206,6 +226,12 @@ impl Rail {
         }
     }
 
+    /// Whether a few readings contradict themselves much: a chip that is read while it converts does so
+    /// now and then, a damaged row does among rows that do not.
+    pub(crate) fn has_strays(&self) -> bool {
+        self.contradicting_rows > 0 && self.contradicting_rows * OFTEN < self.readings
+    }
+
     /// Idle power, if enough readings lie in idle gaps.
     pub(crate) fn idle(&self) -> Option<Idle> {
         self.idle.estimate(FEWEST_IDLE)
@@ -225,7 +251,7 @@ impl Rail {
         let known = self.cadence.count >= FEWEST_PERIODS && poll <= stated / 2.0;
         let window =
             if known && (seen / stated - 1.0).abs() < MOST_CLOCK_ERROR { seen } else { stated };
-        Sight { window, lag: poll.min(window) }
+        Sight { window, least: 0.0, lag: poll.min(window) }
     }
 
     /// The longest lag: a polling period, or a window where that is shorter, since the last

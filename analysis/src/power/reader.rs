@@ -9,6 +9,7 @@ use super::rail::Rail;
 use crate::error::AnalysisError;
 use crate::layers::watch::Watch;
 use crate::table::for_each_row;
+use crate::taken::Taken;
 use crate::timeline::Timeline;
 
 /// Reads the rails, in the manifest's order; layers are told of each reading.
@@ -20,7 +21,7 @@ pub(crate) fn read_rails(
     bundle: &BundleReader,
     timeline: &Timeline,
     poll_ns: Option<u64>,
-    watch: &mut Watch,
+    (watch, taken): (&mut Watch, &mut Taken),
     warnings: &mut Vec<String>,
 ) -> Result<Vec<Rail>, AnalysisError> {
     let records = &bundle.manifest().rails;
@@ -52,6 +53,7 @@ pub(crate) fn read_rails(
             });
         }
         rail.add(reading);
+        taken.row(reading.t_ns);
         watch.reading(place, reading.t_ns, reading.watts, || rail.sight(reading));
         Ok(())
     })?;

@@ -333,12 +333,15 @@ impl Scene {
 
     pub fn agent_rows(&self) -> Vec<AgentRow> {
         let poll = self.sensors.iter().map(|(_, sensor)| sensor.poll_ns).max().unwrap_or(MS);
+        let rows = self.power_rows().into_iter().map(|row| row.t_ns);
+        let rows: Vec<u64> =
+            rows.chain(self.traffic_rows().into_iter().map(|row| row.t_ns)).collect();
         let row = |t_ns: u64| AgentRow {
             t_ns,
             cpu_ns: t_ns / 50,
             resident_bytes: 8_000_000,
             ticks: t_ns / poll,
-            samples: t_ns / MS,
+            samples: rows.iter().filter(|&&t| t <= t_ns).count() as u64,
             repeats: 17,
             drops: 0,
             overruns: 2,
