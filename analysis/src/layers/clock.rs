@@ -33,10 +33,13 @@ use crate::power::variance::STAMP_S;
 
 /// Fewest readings that a clock is sought in.
 const FEWEST: usize = 64;
-/// Readings that the grid is searched with.
-const FIRST: usize = 1024;
-/// Steps over the same readings.
+/// Readings that the grid is searched with, and twice as many that tell the best of it apart.
+const FIRST: usize = 512;
+const BEST: usize = 8;
+/// Steps over the same readings, and how often as many more are taken, until they hardly tell.
 const STEPS: usize = 3;
+const MOST_ROUNDS: usize = 12;
+const SETTLED: f64 = 0.1;
 /// Logarithm of the likelihood ratio from which a clock is believed: the grid has about e¹¹ points, the
 /// best of which fits a little better by chance.
 const LEAST_EVIDENCE: f64 = 25.0;
@@ -128,6 +131,16 @@ struct Fitted {
     variance: f64,
 }
 
+/// Logarithm of the ratio of likelihoods of a better fit and a worse one.
+fn evidence(worse: &Fitted, better: &Fitted, readings: usize) -> f64 {
+    0.5 * readings as f64 * (worse.variance / better.variance).ln()
+}
+
+fn best_first(mut found: Vec<(Clock, Fitted)>) -> Vec<(Clock, Fitted)> {
+    found.sort_by(|a, b| a.1.variance.total_cmp(&b.1.variance));
+    found
+}
+
 impl<'a> Search<'a> {
     /// None where there is too little to find a clock in.
     pub(super) fn new(
@@ -144,42 +157,85 @@ impl<'a> Search<'a> {
     /// these. None where arithmetic fails.
     pub(super) fn found(&self, before: Option<Clock>) -> Option<Found> {
         let all = self.readings.len();
-        let (unaware, mut prior) = self.fit(|reading| Some(reading.sight))?;
-        let (first, mut seen) = match before {
-            Some(clock) => (vec![clock.about(self.readings[all / 2].t)], all),
+        let (unaware, prior) = self.fit(|reading| Some(reading.sight))?;
+        let (mut clock, mut fitted, mut seen) = match before {
+            Some(clock) => {
+                let clock = clock.about(self.readings[all / 2].t);
+                let (clock, fitted) = self.settled(clock, &unaware, &prior, all)?;
+                (clock, fitted, all)
+            }
             None => {
-                let seen = FIRST.min(all);
-                let power = self.course.power(unaware.watts.clone());
-                (nearest(&self.readings[..seen], &power, unaware.variance)?, seen)
+                let seen = (2 * FIRST).min(all);
+                match self.first(&unaware, &prior, seen)? {
+                    Ok((clock, fitted)) => {
+                        let found = self.settled(clock, &fitted, &prior, seen)?;
+                        // Next to it may be a better one, which shows now that layers are known.
+                        let again = self.first(&found.1, &prior, seen)?.ok();
+                        let again = again
+                            .and_then(|(clock, it)| self.settled(clock, &it, &prior, seen))
+                            .filter(|again| again.1.variance < found.1.variance);
+                        let (clock, fitted) = again.unwrap_or(found);
+                        (clock, fitted, seen)
+                    }
+                    Err(found) => return Some(found),
+                }
             }
         };
-        let refined = first.into_iter().filter_map(|it| self.refined(it, &unaware, &prior, seen));
-        let mut refined: Vec<(Clock, Fitted)> = refined.collect();
-        refined.sort_by(|a, b| a.1.variance.total_cmp(&b.1.variance));
-        let mut refined = refined.into_iter();
-        let (mut clock, mut fitted) = refined.next()?;
-        let evidence = |worse: f64, better: f64, readings: usize| {
-            0.5 * readings as f64 * (worse / better).ln()
-        };
-        let rival = refined.find(|(other, _)| !clock.is_like(other, seen));
-        let as_good = |(_, it): &(Clock, Fitted)| {
-            evidence(it.variance, fitted.variance, seen) < LEAST_EVIDENCE
-        };
-        if rival.as_ref().is_some_and(as_good) {
-            let matters = evidence(unaware.variance, fitted.variance, seen) > LEAST_EVIDENCE;
-            let variance = unaware.variance - fitted.variance;
-            return Some(if matters { Found::Several(variance) } else { Found::None });
-        }
         while seen < all {
             seen = (2 * seen).min(all);
-            (clock, fitted) = self.refined(clock, &fitted, &prior, seen)?;
+            (clock, fitted) = self.settled(clock, &fitted, &prior, seen)?;
         }
         // What layers have in common is clearer now.
-        prior = self.fit(|reading| clock.sight(reading.t))?.1;
-        (clock, _) = self.refined(clock, &fitted, &prior, seen)?;
+        let (_, prior) = self.fit(|reading| clock.sight(reading.t))?;
+        let (clock, _) = self.settled(clock, &fitted, &prior, all)?;
         let (aware, _) = self.fit(|reading| clock.sight(reading.t))?;
-        let known = evidence(unaware.variance, aware.variance, all) > LEAST_EVIDENCE;
+        let known = evidence(&unaware, &aware, all) > LEAST_EVIDENCE;
         Some(if known { Found::One(clock, aware.watts) } else { Found::None })
+    }
+
+    /// The one near the grid that explains the first `seen` readings best, and layers by it; or what is
+    /// to be said where another does as well.
+    fn first(
+        &self,
+        unaware: &Fitted,
+        prior: &Prior,
+        seen: usize,
+    ) -> Option<Result<(Clock, Fitted), Found>> {
+        let power = self.course.power(unaware.watts.clone());
+        let few = FIRST.min(seen);
+        let candidates = nearest(&self.readings[..few], &power, unaware.variance)?;
+        let by_few = candidates.into_iter().filter_map(|it| self.refined(it, unaware, prior, few));
+        let best = best_first(by_few.collect()).into_iter().take(BEST);
+        let by_more = best.filter_map(|(clock, layers)| self.refined(clock, &layers, prior, seen));
+        let mut refined = best_first(by_more.collect()).into_iter();
+        let (clock, fitted) = refined.next()?;
+        let rival = refined.find(|(other, _)| !clock.is_like(other, seen));
+        if rival.is_none_or(|(_, rival)| evidence(&rival, &fitted, seen) > LEAST_EVIDENCE) {
+            return Some(Ok((clock, fitted)));
+        }
+        let matters = evidence(unaware, &fitted, seen) > LEAST_EVIDENCE;
+        let variance = unaware.variance - fitted.variance;
+        Some(Err(if matters { Found::Several(variance) } else { Found::None }))
+    }
+
+    /// A clock after as many steps over the first readings as explain them better, and layers by it.
+    fn settled(
+        &self,
+        clock: Clock,
+        layers: &Fitted,
+        prior: &Prior,
+        seen: usize,
+    ) -> Option<(Clock, Fitted)> {
+        let mut best = self.refined(clock, layers, prior, seen)?;
+        for _ in 0..MOST_ROUNDS {
+            let next = self.refined(best.0, &best.1, prior, seen)?;
+            let settled = evidence(&best.1, &next.1, seen).abs() < SETTLED;
+            best = next;
+            if settled {
+                break;
+            }
+        }
+        Some(best)
     }
 
     /// A clock after some steps over the first readings, and layers by it.
@@ -219,10 +275,10 @@ impl<'a> Search<'a> {
         let layers = self.course.layers_in(self.readings[0].sight.window);
         let scale = (Some((guess * layers).sqrt()), None);
         let alike = Prior::new(&sums.equations(), self.columns, guess, scale)?;
-        let (first, _) = sums.solve(&alike.weights_by(guess))?;
+        let (first, _) = sums.solve(&alike.weights_by(guess), 0)?;
         let noise = sums.variance(&first);
         let prior = Prior::new(&sums.equations(), self.columns, noise, scale)?;
-        let (fit, _) = sums.solve(&prior.weights_by(noise))?;
+        let (fit, _) = sums.solve(&prior.weights_by(noise), 0)?;
         Some((self.fitted(&sums, &fit), prior))
     }
 
@@ -259,11 +315,9 @@ impl<'a> Search<'a> {
         let mut prior = prior.weights_by(noise).resize(columns + 2, columns + 2, 0.0);
         prior[(columns, columns)] = noise / farthest.powi(2);
         prior[(columns + 1, columns + 1)] = noise / (farthest / numbers).powi(2);
-        let (fit, covariance) = sums.solve(&prior)?;
+        let (fit, covariance) = sums.solve(&prior, 2)?;
         let fitted = self.fitted(&sums, &fit);
-        let of = |row: usize, column: usize| {
-            fitted.variance * covariance[(columns + row, columns + column)]
-        };
+        let of = |row: usize, column: usize| fitted.variance * covariance[(row, column)];
         let clock = Clock {
             phase: clock.phase + fit[columns],
             period: clock.period + fit[columns + 1],

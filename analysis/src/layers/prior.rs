@@ -35,7 +35,7 @@ use crate::least_squares::non_negative;
 /// Values of `τ`, of what layers may differ by.
 const LEAST: f64 = 0.01;
 const MOST: f64 = 2.0;
-const STEPS: i32 = 32;
+const STEPS: i32 = 16;
 /// Layers for each of `α` and `β`, at least: fewer would have none left to tell `τ` from.
 const LAYERS_EACH: usize = 4;
 

@@ -194,7 +194,11 @@ impl Watched {
     fn place(&mut self, source: usize, weights: &mut [f64], touched: &mut Vec<(usize, f64)>) {
         let Some(seen) = self.sources.get_mut(source).and_then(Option::as_mut) else { return };
         let noted = std::mem::take(&mut seen.noted);
-        let found = found(&noted, &self.columns, self.start, seen.clock);
+        // Whose clock did not show in so many readings is not sought again.
+        let found = match seen.sums.readings() > 0 && seen.clock.is_none() {
+            true => Found::None,
+            false => found(&noted, &self.columns, self.start, seen.clock),
+        };
         if let Found::Several(variance) = found {
             seen.lag_variance = seen.lag_variance.max(variance);
         }
