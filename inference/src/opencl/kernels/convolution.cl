@@ -44,12 +44,16 @@ kernel void convolution(
     for (int start = first; start < end; start += PIXELS) {
         global const REAL *rows[PIXELS];
         FLOATS sums[PIXELS];
+        // One division for all: it takes as long as some twenty products.
+        int row = start / output.width, across = start - row * output.width;
         #pragma unroll
         EACH_PIXEL {
-            const int pixel = min(start + p, pixels - 1);
-            const int row = pixel / output.width;
-            rows[p] = source + row * walk.tile_down + (pixel - row * output.width) * walk.tile_across;
+            rows[p] = source + row * walk.tile_down + across * walk.tile_across;
             sums[p] = bias;
+            if (start + p + 1 < pixels && ++across == output.width) {
+                ++row;
+                across = 0;
+            }
         }
         global const REAL *weight = weights + column * terms * LANES;
         for (int y = 0; y < walk.steps_down; ++y) {
