@@ -71,6 +71,12 @@ enum Command {
     Network(network::Command),
 }
 
+/// For commands that run networks themselves; a program that is recorded keeps its environment.
+fn before_opencl() {
+    // SAFETY: nobody has started a thread yet.
+    unsafe { wattline_inference::opencl::keep_pocl_threads_apart() };
+}
+
 fn main() -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_env("WATTLINE_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
@@ -80,14 +86,20 @@ fn main() -> ExitCode {
         .with_ansi(false)
         .init();
     let done = match Cli::parse().command {
-        Command::Run(args) => run::run(&args),
+        Command::Run(args) => {
+            before_opencl();
+            run::run(&args)
+        }
         Command::Record(args) => record::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Analyze(args) => analyze::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Plan(args) => plan::run(&args),
-        Command::Roofline(args) => roofline::run(&args),
+        Command::Roofline(args) => {
+            before_opencl();
+            roofline::run(&args)
+        }
         Command::Probe(args) => probe::run(&args),
         Command::Board(command) => board::run(&command),
         Command::Network(command) => network::run(&command),

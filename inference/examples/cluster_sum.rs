@@ -5,8 +5,12 @@
 //! machine's speed does meanwhile, another program's doing or a hypervisor's, touches all alike. A
 //! round's share is both together over the mean of the alone before and after; what stands in the
 //! table is the median over the rounds, with its quartiles.
+//!
+//! The first row runs no network: each core goes through an array that no cache holds. Where memory
+//! gives two cores less than twice what it gives one, networks whose weights come from it must share.
 
 use std::error::Error;
+use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Barrier};
@@ -23,6 +27,10 @@ use wattline_inference::{Model, monotonic_ns, synthetic_image, zoo};
 /// How long a phase takes, not counting the image under way at its end.
 const PHASE: Duration = Duration::from_millis(250);
 
+/// Bytes of the array that no cache holds, and what its row is called.
+const ARRAY_BYTES: usize = 256 << 20;
+const MEMORY: &str = "(memory)";
+
 /// A cluster of one core: a thread pinned there that runs images when told to.
 struct Cluster {
     orders: Sender<Order>,
@@ -36,15 +44,13 @@ struct Order {
 }
 
 impl Cluster {
-    fn new(cpu: u32, graph: Graph) -> Self {
+    /// Runs what `open` answers, made on that core.
+    fn new<Run: FnMut()>(cpu: u32, open: impl FnOnce() -> Run + Send + 'static) -> Self {
         let (orders, incoming) = channel::<Order>();
         let (outgoing, rates) = channel();
         thread::spawn(move || {
             bind(&[cpu]).expect("a CPU that is online");
-            let name = executor::names().pop().expect("the reference is always there");
-            let mut executor = executor::open(name, &graph, 1).expect("the zoo runs");
-            let image = synthetic_image(graph.input_shape(), 1, 0).expect("an image of its shape");
-            let mut run = || executor.run(&image, &mut ()).expect("it runs");
+            let mut run = open();
             run();
             for Order { start, over } in incoming {
                 start.wait();
@@ -61,6 +67,30 @@ impl Cluster {
         });
         Self { orders, rates }
     }
+}
+
+/// Images of a network, one after another.
+fn images(graph: Graph) -> impl FnOnce() -> Box<dyn FnMut()> + Send {
+    move || {
+        let name = executor::names().pop().expect("the reference is always there");
+        let mut executor = executor::open(name, &graph, 1).expect("the zoo runs");
+        let image = synthetic_image(graph.input_shape(), 1, 0).expect("an image of its shape");
+        Box::new(move || {
+            executor.run(&image, &mut ()).expect("it runs");
+        })
+    }
+}
+
+/// Passes through an array.
+fn passes() -> Box<dyn FnMut()> {
+    let array = vec![1_u64; ARRAY_BYTES / size_of::<u64>()];
+    Box::new(move || {
+        let mut sums = [0_u64; 32];
+        for chunk in array.as_chunks::<32>().0 {
+            sums.iter_mut().zip(chunk).for_each(|(sum, value)| *sum = sum.wrapping_add(*value));
+        }
+        black_box(sums);
+    })
 }
 
 /// Images/s of each of `clusters`, all at once.
@@ -87,7 +117,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let rounds = arguments.first().map_or(Ok(15), |it| it.parse::<usize>())?.max(1);
     let networks = match arguments.get(1..) {
         Some(networks) if !networks.is_empty() => networks.to_vec(),
-        _ => zoo::STUDY.iter().map(|&name| name.to_owned()).collect(),
+        _ => zoo::STUDY.map(str::to_owned).to_vec(),
     };
     let cpus = detect::online_cpus(&Roots::machine());
     let &[first, second, ..] = &cpus[..] else { return Err("two CPUs are needed".into()) };
@@ -100,10 +130,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         "share",
         "quartiles"
     );
-    for network in networks {
-        let graph = Model::open(&network, 1)?.graph;
-        let one = Cluster::new(first, graph.clone());
-        let other = Cluster::new(second, graph);
+    for network in std::iter::once(MEMORY.to_owned()).chain(networks) {
+        let [one, other] = if network == MEMORY {
+            [first, second].map(|cpu| Cluster::new(cpu, passes))
+        } else {
+            let graph = Model::open(&network, 1)?.graph;
+            [first, second].map(|cpu| Cluster::new(cpu, images(graph.clone())))
+        };
         let alone = || -> Result<[f64; 2], Box<dyn Error>> {
             Ok([rates(&[&one])?[0], rates(&[&other])?[0]])
         };

@@ -18,6 +18,8 @@ impl LayerObserver for Fastest {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
+    // SAFETY: the only thread so far.
+    unsafe { wattline_inference::opencl::keep_pocl_threads_apart() };
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let argument =
         |index: usize, default: &str| arguments.get(index).map_or(default.to_owned(), Clone::clone);

@@ -43,6 +43,8 @@ fn control(cpus: &[u32], bytes: u64) -> f64 {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
+    // SAFETY: the only thread so far.
+    unsafe { wattline_inference::opencl::keep_pocl_threads_apart() };
     let mut arguments = std::env::args().skip(1);
     let repeats: usize = arguments.next().map_or(Ok(5), |it| it.parse())?;
     let on_gpu = arguments.next().is_some_and(|it| it == "gpu");

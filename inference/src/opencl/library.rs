@@ -19,6 +19,26 @@ const LIBRARY: &str = "libOpenCL.so.1";
 /// Where drivers say that they are there, for the loader to find (cl_khr_icd).
 const VENDORS: &str = "/etc/OpenCL/vendors";
 
+/// What PoCL looks for in the environment: whether thread `n` of its CPU device keeps to CPU `n`.
+const POCL_AFFINITY: &str = "POCL_AFFINITY";
+
+/// Has PoCL keep each of its threads to a CPU of its own, unless the user said otherwise or this process
+/// may not use all CPUs: left to the scheduler, two of them may share one for seconds, and MobileNet took
+/// half as long again. For before OpenCL is first used; child processes inherit it.
+///
+/// # Safety
+///
+/// No other thread may run yet: it might read the environment.
+pub unsafe fn keep_pocl_threads_apart() {
+    // SAFETY: reads a number.
+    let online = unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) };
+    let may_use = std::thread::available_parallelism().map_or(0, |count| count.get());
+    if usize::try_from(online) == Ok(may_use) && std::env::var_os(POCL_AFFINITY).is_none() {
+        // SAFETY: the caller vouches for it.
+        unsafe { std::env::set_var(POCL_AFFINITY, "1") };
+    }
+}
+
 /// Why there is no OpenCL here; `None` when there is. Found out once, and quickly: a driver that
 /// is installed is not loaded for it, since that can take a tenth of a second.
 pub(crate) fn missing() -> Option<&'static str> {

@@ -48,6 +48,7 @@ use opencl3::event::Event;
 
 pub use device::{Device, DeviceChoice, DeviceKind, choose, devices};
 pub use error::OpenClError;
+pub use library::keep_pocl_threads_apart;
 pub(crate) use library::missing;
 
 use crate::clock::monotonic_ns;
