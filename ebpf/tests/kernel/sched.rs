@@ -38,28 +38,23 @@ fn assert_cpu_by_cpu(times: &[CpuTime], used: &[Used]) {
 }
 
 pub(crate) fn threads_of_a_tree_are_accounted_cpu_by_cpu() {
-    let mut workload = Workload::start(Job::Threads);
-    let mut sched = Sched::attach(Target::Tree(workload.pid())).unwrap();
-    let (start_ns, before) = read(&mut sched);
-    let used = workload.work();
-    let (end_ns, after) = read(&mut sched);
-    assert_cpu_by_cpu(&after, &used);
-    for (before, after) in before.iter().zip(&after) {
-        // Nothing is lost: the three add up to the time that passed.
-        let passed = |time: &CpuTime| time.busy_ns() + time.idle_ns;
-        let passed_ns = passed(after) - passed(before);
-        assert!(passed_ns.abs_diff(end_ns - start_ns) < 1_000_000, "{passed_ns}");
-    }
-    workload.end();
+    assert_in_full(Job::Threads);
 }
 
 /// Hundreds of thousands of slices of a microsecond or two, each stamped by the scheduler's clock.
 pub(crate) fn threads_that_switch_all_the_time_are_accounted() {
-    let mut workload = Workload::start(Job::PingPong);
+    assert_in_full(Job::PingPong);
+}
+
+/// What a tree used is accounted, and with what others used and idle time all the time that passed.
+fn assert_in_full(job: Job) {
+    let mut workload = Workload::start(job);
     let mut sched = Sched::attach(Target::Tree(workload.pid())).unwrap();
     let (start_ns, before) = read(&mut sched);
     let used = workload.work();
     let (end_ns, after) = read(&mut sched);
+    // Where this fails: a task that was not followed is in the time of others.
+    eprintln!("untracked {}, before {before:?}, after {after:?}", sched.untracked());
     assert_cpu_by_cpu(&after, &used);
     for (before, after) in before.iter().zip(&after) {
         let passed = |time: &CpuTime| time.busy_ns() + time.idle_ns;
