@@ -171,6 +171,19 @@ static __always_inline __u64 instant_of_switch(struct account *account, struct t
 	return bpf_ktime_get_ns();
 }
 
+/* For how long who leaves a CPU has been there, by what the scheduler noted itself. */
+static __always_inline __u64 since_arrival(struct task_struct *prev)
+{
+#if !defined(__TARGET_ARCH_arm) /* As above. */
+	/* Without CONFIG_SCHED_INFO it does not note when; nor ever for the idle task. */
+	if (bpf_core_field_exists(prev->sched_info) && bpf_core_field_exists(prev->se.cfs_rq) &&
+	    prev->pid)
+		return prev->se.cfs_rq->rq->clock - prev->sched_info.last_arrival;
+#endif
+	/* Falls short once its class, group or CPUs have changed meanwhile, as at its exit. */
+	return prev->se.sum_exec_runtime - prev->se.prev_sum_exec_runtime;
+}
+
 /* Opens the account of a CPU, or closes the slice of who ran there; answers the instant. */
 static __always_inline __u64 close_slice(struct account *account, struct task_struct *prev)
 {
@@ -197,10 +210,10 @@ static __always_inline __u64 close_slice(struct account *account, struct task_st
 		return now_ns;
 	}
 	/*
-	 * A switch was not reported: the kernel may leave a program out. Of what passed since the
-	 * last one, what the scheduler has counted since who leaves came is theirs.
+	 * A switch was not reported: a kernel may leave some out. Of what passed since the last one,
+	 * the time since who leaves came is theirs.
 	 */
-	part_ns = executed_ns - prev->se.prev_sum_exec_runtime;
+	part_ns = since_arrival(prev);
 	if (part_ns > slice_ns)
 		part_ns = slice_ns;
 	add(account, running & 3, slice_ns - part_ns, slice_ns - part_ns);

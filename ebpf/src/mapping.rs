@@ -23,11 +23,15 @@ impl Numbers {
 
     /// The number at an index, as the kernel wrote it last. 32-bit kernels write it in halves.
     pub(crate) fn get(&self, index: usize) -> u64 {
+        self.number(index).load(Ordering::Relaxed)
+    }
+
+    /// Where the number at an index is.
+    pub(crate) fn number(&self, index: usize) -> &AtomicU64 {
         assert!(index < self.length, "number {index} of {}", self.length);
         // SAFETY: in bounds by the assertion, aligned as the mapping is by pages, and shared
         // memory that is only ever accessed as whole words.
-        let number = unsafe { &*self.memory.as_ptr().cast::<AtomicU64>().add(index) };
-        number.load(Ordering::Relaxed)
+        unsafe { &*self.memory.as_ptr().cast::<AtomicU64>().add(index) }
     }
 
     /// One byte of them, by its place; `None` beyond the last.

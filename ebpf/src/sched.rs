@@ -37,6 +37,8 @@ const ACCOUNT: usize = 16;
 const FIRST: usize = 4;
 const RUNNING: usize = 5;
 const UNTRACKED: usize = 6;
+#[cfg(test)]
+const PID: usize = 7;
 
 /// Who runs, in the lowest bits of `running`; what is above them is since when.
 const KIND_BITS: u32 = 2;
@@ -258,9 +260,12 @@ fn now_ns() -> u64 {
 mod tests {
     use std::io::{Read, Write};
     use std::process::{Command, id};
+    use std::sync::atomic::Ordering::Relaxed;
+    use std::time::Duration;
 
-    use nix::sched::{CpuSet, sched_setaffinity};
-    use nix::unistd::Pid;
+    use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+    use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+    use nix::unistd::{ForkResult, Pid, fork};
 
     use super::*;
 
@@ -317,6 +322,53 @@ mod tests {
         });
         println!("of {TRIPS} switches {early} were too early, {late} too late");
         assert!(early + late < TRIPS / 100, "{early} too early, {late} too late");
+    }
+
+    /// A kernel may leave a switch out. The account then takes another to run, but gives who does
+    /// its time once it leaves, even if the scheduler began to count anew meanwhile.
+    #[test]
+    fn a_switch_that_was_not_reported_takes_no_time_from_who_ran() {
+        if !crate::has_root_for("a_switch_that_was_not_reported_takes_no_time_from_who_ran") {
+            return;
+        }
+        const WORK: Duration = Duration::from_millis(100);
+        const STRANGER_RUNS: u64 = 1;
+        let anywhere = sched_getaffinity(Pid::from_raw(0)).unwrap();
+        let (mut go, mut tell) = io::pipe().unwrap();
+        // SAFETY: the child makes system calls and ends; it allocates nothing and takes no lock.
+        let worker = match unsafe { fork() }.unwrap() {
+            ForkResult::Parent { child } => child,
+            ForkResult::Child => {
+                let _ = go.read(&mut [0]);
+                stay_on_first_cpu();
+                while cpu_time() < WORK {}
+                // As its end does where sessions are scheduled as groups.
+                let _ = sched_setaffinity(Pid::from_raw(0), &anywhere);
+                // SAFETY: ends this process at once.
+                unsafe { libc::_exit(0) }
+            }
+        };
+        let mut sched = Sched::attach(Target::Tree(worker.as_raw() as u32)).unwrap();
+        tell.write_all(&[0]).unwrap();
+        while waitpid(worker, Some(WaitPidFlag::WNOHANG)).unwrap() == WaitStatus::StillAlive {
+            sched.accounts.number(PID).store(id().into(), Relaxed);
+            let running = sched.accounts.number(RUNNING);
+            let now = running.load(Relaxed);
+            let changed = now >> KIND_BITS << KIND_BITS | STRANGER_RUNS;
+            let _ = running.compare_exchange(now, changed, Relaxed, Relaxed);
+        }
+        // Its last switch comes after its end is seen.
+        while sched.tracked() > 0 {
+            std::thread::yield_now();
+        }
+        let mut times = vec![CpuTime::default(); sched.cpus()];
+        sched.read(&mut times);
+        let accounted_ns: u64 = times.iter().map(|time| time.target_ns).sum();
+        assert!(accounted_ns as f64 > 0.99 * WORK.as_nanos() as f64, "{accounted_ns} ns");
+    }
+
+    fn cpu_time() -> Duration {
+        clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).map_or(Duration::MAX, Duration::from)
     }
 
     fn stay_on_first_cpu() {

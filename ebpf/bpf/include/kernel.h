@@ -89,11 +89,16 @@ struct signal_struct {
 	atomic_t live;
 } KERNEL;
 
+struct sched_info {
+	__u64 last_arrival;
+} KERNEL;
+
 struct task_struct {
 	int pid;
 	int tgid;
 	int exit_state;
 	struct sched_entity se;
+	struct sched_info sched_info;
 	struct signal_struct *signal;
 	struct css_set *cgroups;
 } KERNEL;
