@@ -1,6 +1,6 @@
 //! `wattline analyze`: bundles in, tables out.
 
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -61,12 +61,17 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         TableFormat::Parquet => Format::Parquet,
     };
     analysis.write_as(&args.out, format)?;
-    let text = match args.json {
-        true => serde_json::to_string_pretty(&analysis)? + "\n",
-        false if args.layers => analysis.table() + "\n" + &analysis.layer_tables(),
-        false => analysis.table(),
-    };
-    std::io::stdout().write_all(text.as_bytes())?;
+    let mut stdout = BufWriter::new(std::io::stdout().lock());
+    if args.json {
+        serde_json::to_writer_pretty(&mut stdout, &analysis).map_err(std::io::Error::from)?;
+        writeln!(stdout)?;
+    } else {
+        stdout.write_all(analysis.table().as_bytes())?;
+        if args.layers {
+            write!(stdout, "\n{}", analysis.layer_tables())?;
+        }
+    }
+    stdout.flush()?;
     let failed = analysis.failed_checks();
     if args.strict && !failed.is_empty() {
         bail!(

@@ -19,8 +19,8 @@ use crate::power::rail::Rail;
 use crate::power::reader::read_rails;
 use crate::processes::Processes;
 use crate::recording::{Recording, Share};
-use crate::results::{ConservationRow, EnergyRow, ImageRow, Split};
-use crate::spans::{Part, Run, Spans, seconds};
+use crate::results::{ConservationRow, EnergyRow, Split};
+use crate::spans::{Part, Spans, seconds};
 use crate::timeline::Timeline;
 use crate::traffic::Traffic;
 use crate::truth::Truth;
@@ -58,7 +58,6 @@ pub(crate) fn analyze_bundle(
     analysis.quantities.extend(quantities);
     for index in recording.spans.in_order() {
         analysis.energy.extend(energy_rows(&recording, index));
-        analysis.images.extend(image_rows(&recording.name, &recording.spans.runs[index]));
     }
     layers::add_rows(&recording, analysis);
     let [summary, energy, layers, fits] = known;
@@ -70,6 +69,10 @@ pub(crate) fn analyze_bundle(
     };
     analysis.checks.extend(checks::rows(&recording, &results));
     analysis.conservation.extend(recording.balances);
+    let order = recording.spans.in_order();
+    let mut runs: Vec<_> = recording.spans.runs.into_iter().map(Some).collect();
+    let runs = order.into_iter().filter_map(|index| runs[index].take());
+    runs.for_each(|run| analysis.images.add(&recording.name, run));
     Ok(())
 }
 
@@ -83,7 +86,7 @@ fn read<'a>(
     let manifest = bundle.manifest();
     let spans = Spans::read(bundle, warnings)?;
     warn_of_spans(&spans, warnings);
-    let layers = Times::read(bundle)?;
+    let mut layers = Times::read(bundle)?;
     // Spans are written when they end: a recording that broke off may have been at work.
     let torn = bundle.table::<SpanRow>()?.torn().is_some();
     let timeline = Timeline::new(&spans, torn || !manifest.complete);
@@ -93,7 +96,7 @@ fn read<'a>(
     let poll_ns = poll_ns.map(|cost| (1e9 / cost.sampling_hz).ceil() as u64);
     analysis.agents.extend(cost);
     warn_of_events(bundle, warnings)?;
-    let mut watch = Watch::new(manifest, &spans, &timeline, &layers, poll_ns);
+    let mut watch = Watch::new(manifest, &spans, &timeline, &mut layers, poll_ns);
     let mut rails = read_rails(bundle, &timeline, poll_ns, (&mut watch, &mut taken), warnings)?;
     rails.iter_mut().for_each(|rail| rail.tolerance = options.tolerances.of(&rail.record));
     warnings.extend(rails.iter().filter_map(contradiction));
@@ -328,22 +331,4 @@ fn busy_seconds(recording: &Recording<'_>, index: usize) -> f64 {
         }
         _ => Busy::of(&runs[index]).seconds(),
     }
-}
-
-fn image_rows(bundle: &Name, run: &Run) -> Vec<ImageRow> {
-    let rows = run.images.iter().map(|image| ImageRow {
-        bundle: bundle.clone(),
-        network: run.network.clone(),
-        component: run.component.clone(),
-        image: image.index,
-        start_s: if image.start < run.start {
-            -seconds(image.start, run.start)
-        } else {
-            seconds(run.start, image.start)
-        },
-        latency_ms: seconds(image.start, image.end) * 1e3,
-        flops: image.flops,
-        bytes_theoretical: image.bytes_theoretical,
-    });
-    rows.collect()
 }

@@ -21,6 +21,7 @@
 
 mod alone;
 
+use crate::images::Image;
 use crate::recording::Recording;
 use crate::refusal::Refusal;
 use crate::results::{
@@ -123,7 +124,7 @@ fn busy(recording: &Recording<'_>) -> Vec<Found> {
     let all = |index: usize| recording.spans.coexecutions.iter().any(|it| it.all == index);
     let runs = recording.spans.runs.iter().enumerate().filter(|(index, _)| !all(*index));
     let row = |(_, it): (usize, &crate::spans::Run)| {
-        let busy: f64 = it.images.iter().map(|image| seconds(image.start, image.end)).sum();
+        let busy: f64 = it.images.iter().map(Image::seconds).sum();
         let wall = seconds(it.start, it.end);
         let holds = busy <= wall * (1.0 + 1e-9);
         let outcome = if holds { CheckOutcome::Pass } else { CheckOutcome::Fail };

@@ -188,7 +188,7 @@ impl Analysis {
             &CONSERVATION,
             self.conservation.iter(),
         )?;
-        batch.add::<&ImageRow>("images.csv", &IMAGES, self.images.iter())?;
+        batch.add::<ImageRow>("images.csv", &IMAGES, self.images.rows())?;
         add_layers(&mut batch, &self.layers, self.check_truth)?;
         batch.add::<&LayerKindRow>("layer_kinds.csv", &LAYER_KINDS, self.layer_kinds.iter())?;
         batch.add::<&LayerFitRow>("layer_fits.csv", &LAYER_FITS, self.layer_fits.iter())?;

@@ -11,8 +11,9 @@
 //!   called broken ([`ConservationRow`]).
 //! * Provenance goes along with every row.
 //!
-//! Memory is bounded in the number of readings: `power.csv` and `traffic.csv` are streamed once
-//! into one accumulator for each rail and run. Spans are held.
+//! Memory is bounded, however long a recording is. `power.csv` and `traffic.csv` are streamed once into
+//! one accumulator for each rail and run. Of spans more is kept than of readings; where they are many,
+//! that lies in files without a name in `TMPDIR`, or else `/var/tmp`.
 
 mod agent_cost;
 mod batch;
@@ -25,7 +26,11 @@ mod error;
 mod events;
 mod figures;
 mod files;
+mod held;
 mod human;
+mod ids;
+mod images;
+mod interval;
 mod layers;
 mod least_squares;
 mod manifest_check;
@@ -59,6 +64,7 @@ use compare::{LayerQuantities, RowQuantities};
 pub use compare::{Compare, CompareOptions, CompareRow, Comparison, Differs, SameBoard, compare};
 pub use error::AnalysisError;
 pub use files::{Format, write_summary};
+pub use images::Images;
 pub use plan::{Plan, PlanError, PlanLayer, PlanRequest, Saving, SwitchingCost, Throughout, plan};
 pub use power::tolerance::SensorTolerances;
 pub use quantisation::QuantisationRow;
@@ -92,7 +98,7 @@ pub struct Analysis {
     /// One row for each rail of each bundle.
     pub conservation: Vec<ConservationRow>,
     /// One row for each image.
-    pub images: Vec<ImageRow>,
+    pub images: Images,
     /// One row for each layer of each network on each component of a bundle.
     pub layers: Vec<LayerRow>,
     /// One row for each kind of layer of the same.

@@ -25,8 +25,8 @@ const SEQUENCE: u32 = 1;
 /// Says that nothing before the packet is needed to read what follows.
 const SEQ_INCREMENTAL_STATE_CLEARED: u32 = 1;
 
-/// Writes the trace of a bundle. Spans are held in memory, other tables are streamed. A table that
-/// the bundle lacks has no track.
+/// Writes the trace of a bundle. Tables are streamed; spans are put in order first. A table that the
+/// bundle lacks has no track.
 ///
 /// # Errors
 /// If a table cannot be read, or the trace not be written.

@@ -10,20 +10,13 @@ use std::collections::{BTreeMap, HashMap};
 
 use wattline_trace::rows::{ALL_COMPONENTS, SpanKind, SpanRow};
 use wattline_trace::{BundleReader, Name};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::error::AnalysisError;
+use crate::held::Held;
+use crate::ids::Ids;
+use crate::images::Image;
 use crate::table::for_each_row;
-
-/// One image of a run.
-#[derive(Debug, Clone)]
-pub(crate) struct Image {
-    /// Index in its stream.
-    pub(crate) index: Option<u64>,
-    pub(crate) start: u64,
-    pub(crate) end: u64,
-    pub(crate) flops: Option<u64>,
-    pub(crate) bytes_theoretical: Option<u64>,
-}
 
 /// What a run is a part of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,14 +53,14 @@ pub(crate) struct Run {
     pub(crate) whole: bool,
     pub(crate) part: Part,
     /// In order of their start.
-    pub(crate) images: Vec<Image>,
+    pub(crate) images: Held<Image>,
 }
 
 impl Run {
     /// The first image that does not lie in the run: its index, or else its place.
     pub(crate) fn image_outside(&self) -> Option<u64> {
         let place = self.images.iter().position(|i| i.start < self.start || i.end > self.end)?;
-        Some(self.images[place].index.unwrap_or(place as u64))
+        Some(self.images[place].index().unwrap_or(place as u64))
     }
 
     /// From the start of the first image to the end of the last, in seconds.
@@ -139,6 +132,15 @@ impl Spans {
     }
 }
 
+/// When an image began and ended.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+struct ImageTimes {
+    id: u64,
+    start: u64,
+    end: u64,
+}
+
 #[derive(Debug, Default)]
 struct Collected {
     ids: Ids,
@@ -146,9 +148,9 @@ struct Collected {
     runs: HashMap<u64, (Option<u64>, Run)>,
     /// The operations of each run, where it says so.
     flops: HashMap<u64, u64>,
-    images: Vec<SpanRow>,
-    /// When each image began and ended, by its id.
-    image_times: HashMap<u64, (u64, u64)>,
+    /// By the run, network and component that they name.
+    images: HashMap<(Option<u64>, Name, Name), Held<Image>>,
+    image_times: Held<ImageTimes>,
     /// When layers did whose image has not come yet, by its id.
     waiting: HashMap<u64, Vec<(u64, u64)>>,
     /// When layers did that name no image.
@@ -161,22 +163,22 @@ impl Collected {
     fn add(&mut self, span: &SpanRow) {
         match span.kind {
             SpanKind::Run => {
-                self.runs.insert(span.id, (span.parent, empty_run(span, Some(span.id))));
+                self.runs.insert(span.id, (span.parent, empty_run(span)));
                 self.flops.extend(span.flops.map(|flops| (span.id, flops)));
             }
             SpanKind::Image => {
-                let times = (span.start_ns, span.end_ns);
+                let times = ImageTimes { id: span.id, start: span.start_ns, end: span.end_ns };
                 for layer in self.waiting.remove(&span.id).into_iter().flatten() {
                     self.check_layer(layer, times);
                 }
-                self.image_times.insert(span.id, times);
-                self.images.push(span.clone());
+                self.image_times.push(times);
+                let of = (span.parent, span.name.clone(), span.component.clone());
+                self.images.entry(of).or_default().push(Image::of(span));
             }
             SpanKind::Layer => {
                 let times = (span.start_ns, span.end_ns);
-                match span.parent.map(|image| (image, self.image_times.get(&image).copied())) {
-                    Some((_, Some(image))) => self.check_layer(times, image),
-                    Some((image, None)) => self.waiting.entry(image).or_default().push(times),
+                match span.parent {
+                    Some(image) => self.waiting.entry(image).or_default().push(times),
                     None => self.stray.push(times),
                 }
             }
@@ -184,49 +186,56 @@ impl Collected {
         }
     }
 
-    fn check_layer(&mut self, layer: (u64, u64), image: (u64, u64)) {
-        self.misplaced_layers += u64::from(layer.0 < image.0 || layer.1 > image.1);
+    fn check_layer(&mut self, layer: (u64, u64), image: ImageTimes) {
+        self.misplaced_layers += u64::from(layer.0 < image.start || layer.1 > image.end);
+    }
+
+    /// Layers that still wait: those of an image that came before them, and strays.
+    fn find_images(&mut self) {
+        let waiting = std::mem::take(&mut self.waiting);
+        if !waiting.is_empty() {
+            self.image_times.sort_by_key(|image| image.id);
+        }
+        for (id, layers) in waiting {
+            match self.image_times.binary_search_by_key(&id, |image| image.id) {
+                Ok(place) => {
+                    let image = self.image_times[place];
+                    layers.into_iter().for_each(|layer| self.check_layer(layer, image));
+                }
+                Err(_) => self.stray.extend(layers),
+            }
+        }
     }
 
     fn assemble(mut self) -> Spans {
-        self.stray.extend(self.waiting.into_values().flatten());
-        let mut cut_off: HashMap<(Option<u64>, Name, Name), Run> = HashMap::new();
+        self.find_images();
+        let mut cut_off: Vec<Run> = Vec::new();
         let mut misnamed: BTreeMap<u64, u64> = BTreeMap::new();
-        for span in self.images {
-            let run = match span.parent.and_then(|parent| self.runs.get_mut(&parent)) {
+        for ((parent, network, component), images) in self.images {
+            match parent.and_then(|parent| self.runs.get_mut(&parent)) {
                 Some((_, run)) => {
-                    let same = run.network == span.name && run.component == span.component;
+                    let same = run.network == network && run.component == component;
                     if let Some(id) = run.id.filter(|_| !same) {
-                        *misnamed.entry(id).or_default() += 1;
+                        *misnamed.entry(id).or_default() += images.len() as u64;
                     }
-                    run
+                    match run.images.is_empty() {
+                        true => run.images = images,
+                        false => run.images.extend(images.iter().copied()),
+                    }
                 }
-                None => {
-                    let key = (span.parent, span.name.clone(), span.component.clone());
-                    let run = cut_off.entry(key).or_insert_with(|| empty_run(&span, None));
-                    run.start = run.start.min(span.start_ns);
-                    run.end = run.end.max(span.end_ns);
-                    run
-                }
-            };
-            run.images.push(Image {
-                index: span.image,
-                start: span.start_ns,
-                end: span.end_ns,
-                flops: span.flops,
-                bytes_theoretical: span.bytes_theoretical,
-            });
+                None => cut_off.push(cut_off_run(network, component, images)),
+            }
         }
         let recorded = self.runs.into_iter().map(|(id, (parent, run))| (Some(id), parent, run));
-        let cut_off = cut_off.into_values().map(|run| (None, None, run));
+        let cut_off = cut_off.into_iter().map(|run| (None, None, run));
         let mut runs: Vec<_> = recorded.chain(cut_off).collect();
         for (_, _, run) in &mut runs {
-            run.images.sort_by_key(|image| (image.start, image.end, image.index));
+            run.images.sort_by_key(|image| (image.start, image.end, image.index()));
         }
         runs.sort_by(|a, b| order(&a.2).cmp(&order(&b.2)));
         let (runs, coexecutions) = put_together(runs);
         let contradicts = |run: &&Run| {
-            let images = run.images.iter().map(|image| image.flops.map(u128::from));
+            let images = run.images.iter().map(|image| image.flops().map(u128::from));
             let own = run.id.and_then(|id| self.flops.get(&id)).copied().map(u128::from);
             let known = own.zip(images.sum::<Option<u128>>());
             !run.images.is_empty() && known.is_some_and(|(own, images)| own != images)
@@ -241,27 +250,6 @@ impl Collected {
             misnamed: misnamed.into_iter().collect(),
             preparations: self.preparations,
         }
-    }
-}
-
-/// Numbers that were given out, as ranges: those of spans follow each other, so that there are few.
-#[derive(Debug, Default)]
-struct Ids {
-    /// The last of each range, by its first.
-    ranges: BTreeMap<u64, u64>,
-}
-
-impl Ids {
-    /// Adds a number; answers whether it is new.
-    fn insert(&mut self, id: u64) -> bool {
-        let before = self.ranges.range(..=id).next_back().map(|(&first, &last)| (first, last));
-        if before.is_some_and(|(_, last)| id <= last) {
-            return false;
-        }
-        let first = before.filter(|&(_, last)| last + 1 == id).map_or(id, |(first, _)| first);
-        let after = id.checked_add(1).and_then(|next| self.ranges.remove(&next));
-        self.ranges.insert(first, after.unwrap_or(id));
-        true
     }
 }
 
@@ -292,43 +280,26 @@ fn put_together(runs: Vec<(Option<u64>, Option<u64>, Run)>) -> (Vec<Run>, Vec<Co
     (runs, coexecutions)
 }
 
-fn empty_run(span: &SpanRow, id: Option<u64>) -> Run {
+fn empty_run(span: &SpanRow) -> Run {
     Run {
-        id,
+        id: Some(span.id),
         network: span.name.clone(),
         component: span.component.clone(),
         start: span.start_ns,
         end: span.end_ns,
-        whole: id.is_some(),
+        whole: true,
         part: Part::Solo,
-        images: Vec::new(),
+        images: Held::default(),
     }
+}
+
+/// A run of which only images are left.
+fn cut_off_run(network: Name, component: Name, images: Held<Image>) -> Run {
+    let start = images.iter().map(|image| image.start).min().unwrap_or(0);
+    let end = images.iter().map(|image| image.end).max().unwrap_or(start);
+    Run { id: None, network, component, start, end, whole: false, part: Part::Solo, images }
 }
 
 fn order(run: &Run) -> (u64, u64, &Name, &Name) {
     (run.start, run.end, &run.network, &run.component)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
-    use super::*;
-
-    #[test]
-    fn numbers_are_new_once_and_ranges_grow_together() {
-        let (mut ids, mut plain) = (Ids::default(), HashSet::new());
-        for k in 0..2000u64 {
-            let id = k * k * 7919 % 600;
-            assert_eq!(ids.insert(id), plain.insert(id), "{id}");
-        }
-        for id in [u64::MAX, u64::MAX - 1, u64::MAX] {
-            assert_eq!(ids.insert(id), plain.insert(id), "{id}");
-        }
-        (0..600).for_each(|id| assert_eq!(ids.insert(id), plain.insert(id)));
-        assert_eq!(
-            ids.ranges.into_iter().collect::<Vec<_>>(),
-            [(0, 599), (u64::MAX - 1, u64::MAX)]
-        );
-    }
 }

@@ -3,13 +3,13 @@
 mod against_solo;
 mod truth_columns;
 
-use std::collections::HashSet;
-
 use wattline_trace::{DitherRecord, Name};
 
 use crate::coexecution::work::images_worth;
 use crate::coexecution::{check, solo_run};
 use crate::compare::{self, RowQuantities};
+use crate::ids::Ids;
+use crate::images::Image;
 use crate::power::energy::RailEnergy;
 use crate::power::rail::Rail;
 use crate::power::variance::Variance;
@@ -123,7 +123,7 @@ impl Work {
             _ => &[run][..],
         };
         // An image that says nothing would make the others' sum look like all of it.
-        let sum = |of: fn(&crate::spans::Image) -> Option<u64>| {
+        let sum = |of: fn(&Image) -> Option<u64>| {
             let images = own.iter().flat_map(|run| &run.images);
             let known = images.map(|image| of(image).filter(|&it| it > 0));
             let total = known.map(|it| it.map(u128::from)).sum::<Option<u128>>()?;
@@ -149,8 +149,8 @@ impl Work {
             count,
             images,
             seconds,
-            flops: sum(|image| image.flops),
-            bytes: sum(|image| image.bytes_theoretical),
+            flops: sum(Image::flops),
+            bytes: sum(Image::bytes_theoretical),
         }
     }
 }
@@ -158,7 +158,7 @@ impl Work {
 /// Images that left a co-execution: by `frames.csv`, or where that is missing those that ran.
 fn delivered(recording: &Recording<'_>, all: usize, lanes: &[&Run]) -> u64 {
     match &recording.frames {
-        Some(frames) => frames.of(&recording.spans.runs[all]).images.len() as u64,
+        Some(frames) => frames.of(&recording.spans.runs[all]).images.len(),
         None => images_worth(lanes).iter().sum::<f64>().round() as u64,
     }
 }
@@ -348,13 +348,14 @@ fn remarks_on_all(recording: &Recording<'_>, together: &Coexecution, work: &Work
     let runs = &recording.spans.runs;
     let delivered = frames.of(&runs[together.all]);
     let lanes = || together.lanes.iter().map(|&lane| &runs[lane]);
-    let ran: HashSet<u64> = lanes().flat_map(|it| &it.images).filter_map(|it| it.index).collect();
+    let mut ran = Ids::default();
+    ran.extend(lanes().flat_map(|it| &it.images).filter_map(Image::index));
     let mut remarks = Vec::new();
-    let lost = ran.difference(&delivered.images).count();
+    let lost = ran.missing_from(&delivered.images);
     if lost > 0 {
         remarks.push(format!("{lost} images ran and were not delivered; their joules count"));
     }
-    let unseen = delivered.images.difference(&ran).count();
+    let unseen = delivered.images.missing_from(&ran);
     if unseen > 0 {
         remarks.push(format!("{unseen} of {} delivered images have no span", work.count));
     }

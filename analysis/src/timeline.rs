@@ -144,11 +144,21 @@ impl Block {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::held::Held;
     use crate::spans::{Part, Run};
 
     fn run(start: u64, end: u64, whole: bool) -> Run {
         let (network, component) = ("n".into(), "c".into());
-        Run { id: None, network, component, start, end, whole, part: Part::Solo, images: vec![] }
+        Run {
+            id: None,
+            network,
+            component,
+            start,
+            end,
+            whole,
+            part: Part::Solo,
+            images: Held::default(),
+        }
     }
 
     fn timeline(runs: &[(u64, u64, bool)], stray: &[(u64, u64)], tail_unknown: bool) -> Timeline {

@@ -4,23 +4,31 @@ use std::collections::HashSet;
 
 use wattline_trace::rows::FrameRow;
 use wattline_trace::{BundleReader, Name, Row};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::error::AnalysisError;
+use crate::held::Held;
+use crate::ids::Ids;
 use crate::spans::{Run, seconds};
 use crate::table::for_each_row;
 
 /// All results of a bundle.
 #[derive(Debug, Default)]
-pub(crate) struct Frames(Vec<Frame>);
+pub(crate) struct Frames {
+    frames: Held<Frame>,
+    components: Vec<Name>,
+}
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
 struct Frame {
     image: u64,
     arrival: u64,
     start: u64,
     end: u64,
     delivered: u64,
-    component: Name,
+    /// Which of the components.
+    component: u64,
 }
 
 impl Frame {
@@ -36,11 +44,11 @@ impl Frame {
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Delivered {
     /// Their numbers in the stream.
-    pub(crate) images: HashSet<u64>,
+    pub(crate) images: Ids,
     /// Components that finished one.
     pub(crate) components: HashSet<Name>,
     /// Seconds from arrival to delivery, ascending.
-    latencies: Vec<f64>,
+    latencies: Held<f64>,
 }
 
 impl Frames {
@@ -55,8 +63,8 @@ impl Frames {
         if !bundle.has::<FrameRow>() {
             return Ok(None);
         }
-        let mut frames = Vec::new();
-        let mut seen = HashSet::new();
+        let mut frames = Frames::default();
+        let mut seen = Ids::default();
         for_each_row::<FrameRow>(bundle, warnings, |number, row, path| {
             let wrong = |reason| AnalysisError::Row { path: path.to_owned(), row: number, reason };
             let image = row.image;
@@ -69,35 +77,48 @@ impl Frames {
                     "image {image} was not first received, then run, then delivered: {times:?} ns"
                 )));
             }
-            frames.push(Frame {
+            let component = frames.component(&row.component);
+            frames.frames.push(Frame {
                 image,
                 arrival: row.arrival_ns,
                 start: row.start_ns,
                 end: row.end_ns,
                 delivered: row.delivered_ns,
-                component: row.component.clone(),
+                component: component as u64,
             });
             Ok(())
         })?;
-        Ok(Some(Frames(frames)))
+        Ok(Some(frames))
+    }
+
+    /// The place of a component among those there are.
+    fn component(&mut self, name: &Name) -> usize {
+        let known = self.components.iter().position(|component| component == name);
+        known.unwrap_or_else(|| {
+            self.components.push(name.clone());
+            self.components.len() - 1
+        })
     }
 
     /// Those that were run within a co-execution.
     pub(crate) fn of(&self, all: &Run) -> Delivered {
         let mut delivered = Delivered::default();
-        for frame in self.0.iter().filter(|it| it.is_of(all)) {
+        for frame in self.frames.iter().filter(|it| it.is_of(all)) {
             delivered.images.insert(frame.image);
-            delivered.components.insert(frame.component.clone());
+            let component = &self.components[frame.component as usize];
+            if !delivered.components.contains(component) {
+                delivered.components.insert(component.clone());
+            }
             delivered.latencies.push(seconds(frame.arrival, frame.delivered));
         }
-        delivered.latencies.sort_by(f64::total_cmp);
+        delivered.latencies.sort_unstable_by(f64::total_cmp);
         delivered
     }
 
     /// The rows that belong to none of some co-executions.
     pub(crate) fn outside<'a>(&self, all: impl Iterator<Item = &'a Run> + Clone) -> usize {
         let inside = |frame: &&Frame| all.clone().any(|run| frame.is_of(run));
-        self.0.len() - self.0.iter().filter(inside).count()
+        self.frames.len() - self.frames.iter().filter(inside).count()
     }
 }
 

@@ -6,6 +6,7 @@
 //! go in step, it never does: nothing then tells the mean of one from the layers that the other always
 //! meets.
 
+use crate::images::Image;
 use crate::spans::{Run, seconds};
 
 /// Parts of an image; resting is one more.
@@ -40,7 +41,7 @@ fn of_pair(one: &Run, other: &Run, whole: f64) -> f64 {
         });
         seen[phase] += 1.0 / count as f64;
     }
-    let busy: f64 = other.images.iter().map(|it| seconds(it.start, it.end)).sum::<f64>() / whole;
+    let busy: f64 = other.images.iter().map(Image::seconds).sum::<f64>() / whole;
     let busy = busy.min(1.0);
     let mut expected = [busy / PHASES as f64; PHASES + 1];
     expected[PHASES] = 1.0 - busy;
@@ -54,11 +55,10 @@ fn of_pair(one: &Run, other: &Run, whole: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spans::{Image, Part};
+    use crate::images::Image;
+    use crate::spans::Part;
 
     fn run(images: impl Iterator<Item = (u64, u64)>) -> Run {
-        let image =
-            |(start, end)| Image { index: None, start, end, flops: None, bytes_theoretical: None };
         Run {
             id: None,
             network: "n".into(),
@@ -67,7 +67,7 @@ mod tests {
             end: 100_000,
             whole: true,
             part: Part::Lane(0),
-            images: images.map(image).collect(),
+            images: images.map(|times| Image::new(times, None, None)).collect(),
         }
     }
 

@@ -2,11 +2,14 @@
 
 use wattline_trace::Name;
 
+use crate::held::Held;
+use crate::images::Image;
+use crate::interval::Interval;
 use crate::power::moments::Moments;
 use crate::power::variance::STAMP_S;
 use crate::quantity::Quantity;
 use crate::recording::Recording;
-use crate::spans::{Part, Run, seconds};
+use crate::spans::{Part, seconds};
 
 /// Batches of images in a row that means are taken of.
 const MOST_BATCHES: usize = 20;
@@ -40,15 +43,17 @@ struct Spread {
 }
 
 impl Spread {
-    fn of(series: &[f64]) -> Option<Self> {
+    fn of(series: impl ExactSizeIterator<Item = f64>) -> Option<Self> {
         let each = (series.len() / MOST_BATCHES).max(1);
         let batches = series.len() / each;
         if batches < FEWEST_BATCHES {
             return None;
         }
         let mut means = Moments::default();
-        let mean = |batch: &[f64]| batch.iter().sum::<f64>() / each as f64;
-        series.chunks_exact(each).map(mean).for_each(|it| means.add(it));
+        let mut series = series;
+        for _ in 0..batches {
+            means.add(series.by_ref().take(each).sum::<f64>() / each as f64);
+        }
         let relative = means.variance() / batches as f64 / means.mean.powi(2);
         relative.is_finite().then_some(Spread { relative, freedom: (batches - 1) as f64 })
     }
@@ -71,11 +76,11 @@ pub(crate) fn of_run(
     dram_bytes: Option<Quantity>,
 ) -> RowQuantities {
     let images = images(recording, index);
-    let durations: Vec<f64> = images.iter().map(|&(start, end)| seconds(start, end)).collect();
-    let mut ends: Vec<u64> = images.iter().map(|image| image.1).collect();
-    ends.sort_unstable();
-    let apart: Vec<f64> = ends.windows(2).map(|pair| seconds(pair[0], pair[1])).collect();
-    let whole = durations.iter().sum::<f64>().max(f64::MIN_POSITIVE);
+    let durations = || images.iter().map(|image| image.seconds());
+    let mut ends: Held<u64> = images.iter().map(|image| image.to).collect();
+    ends.sort_by_key(|end| *end);
+    let apart = ends.windows(2).map(|pair| seconds(pair[0], pair[1]));
+    let whole = durations().sum::<f64>().max(f64::MIN_POSITIVE);
     let rate = |value: f64| Quantity {
         value,
         own: value.powi(2) * 2.0 * (STAMP_S / whole).powi(2),
@@ -83,25 +88,25 @@ pub(crate) fn of_run(
         ..Quantity::default()
     };
     RowQuantities {
-        joules_per_image: energy.zip(Spread::of(&durations)).map(|(it, spread)| spread.widen(it)),
+        joules_per_image: energy.zip(Spread::of(durations())).map(|(it, spread)| spread.widen(it)),
         images_per_s: images_per_s
-            .zip(Spread::of(&apart))
+            .zip(Spread::of(apart))
             .map(|(it, spread)| spread.widen(rate(it))),
         dram_bytes_per_image: dram_bytes,
     }
 }
 
 /// When images ran: the run's own, or those of all components of a co-execution.
-fn images(recording: &Recording<'_>, index: usize) -> Vec<(u64, u64)> {
+fn images(recording: &Recording<'_>, index: usize) -> Held<Interval> {
     let runs = &recording.spans.runs;
     let own = [index];
     let parts = match (runs[index].part, recording.coexecution(index)) {
         (Part::All(_), Some(together)) => &together.lanes[..],
         _ => &own[..],
     };
-    let of_run = |run: &Run| run.images.iter().map(|it| (it.start, it.end)).collect::<Vec<_>>();
-    let mut images: Vec<(u64, u64)> = parts.iter().flat_map(|&part| of_run(&runs[part])).collect();
-    images.sort_unstable();
+    let of_parts = parts.iter().flat_map(|&part| &runs[part].images);
+    let mut images: Held<Interval> = of_parts.map(Image::interval).collect();
+    images.sort_by_key(|image| *image);
     images
 }
 
@@ -129,10 +134,10 @@ mod tests {
     fn a_series_in_slow_waves_varies_more_than_one_of_chance() {
         let chance: Vec<f64> = (0..400).map(|k| 1.0 + 0.01 * f64::from(k * 37 % 11 - 5)).collect();
         let waves: Vec<f64> = (0..400).map(|k| 1.0 + 0.05 * (f64::from(k) / 60.0).sin()).collect();
-        let relative = |series: &[f64]| Spread::of(series).unwrap().relative.sqrt();
+        let relative = |series: &[f64]| Spread::of(series.iter().copied()).unwrap().relative.sqrt();
         assert!(relative(&chance) < 0.003, "{}", relative(&chance));
         assert!(relative(&waves) > 0.006, "{}", relative(&waves));
-        assert_eq!(Spread::of(&[1.0; 3]), None);
+        assert_eq!(Spread::of([1.0; 3].into_iter()), None);
         assert_eq!(relative(&[1.0; 30]), 0.0);
     }
 }

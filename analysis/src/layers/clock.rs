@@ -346,7 +346,7 @@ mod tests {
         while (at as f64) < seconds * 1e9 {
             for column in 0..watts.len() {
                 let to = at + 1_000_000 + 437_000 * (column as u64 % 5);
-                segments.push(Segment { from: at, to, column });
+                segments.push(Segment::new(at, to, column));
                 at = to;
             }
         }

@@ -4,7 +4,10 @@
 //! [`MOST_COLUMNS`]. What lies between layers of an image, and between images, has a column of its
 //! own if it is worth one; if not, the layer before it takes it.
 
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
 use super::times::RunTimes;
+use crate::held::Held;
 use crate::spans::seconds;
 
 /// Products of columns are held for each of 64 blocks of time: 4 MB a rail at this many.
@@ -15,11 +18,22 @@ const LEAST_BETWEEN_LAYERS: f64 = 0.02;
 const LEAST_BETWEEN_IMAGES: f64 = 0.001;
 
 /// A stretch of time and the column it counts in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
 pub(super) struct Segment {
     pub(super) from: u64,
     pub(super) to: u64,
-    pub(super) column: usize,
+    column: u64,
+}
+
+impl Segment {
+    pub(super) fn new(from: u64, to: u64, column: usize) -> Self {
+        Segment { from, to, column: column as u64 }
+    }
+
+    pub(super) fn column(&self) -> usize {
+        self.column as usize
+    }
 }
 
 /// The columns of one run.
@@ -32,20 +46,16 @@ pub(crate) struct Columns {
     /// The first so many follow each other in time, the first upon the last.
     pub(super) chain: usize,
     /// Disjoint, ascending.
-    pub(super) segments: Vec<Segment>,
+    pub(super) segments: Held<Segment>,
 }
 
 impl Columns {
     /// None where layers overlap in time: who of them draws what is not told.
     pub(super) fn new(times: &RunTimes) -> Option<Self> {
-        let mut images = times.spans.clone();
-        images.sort_unstable();
-        let mut visits = times.visits.clone();
-        visits.sort_unstable();
-        let apart = |pair: &[(u64, u64)]| pair[0].1 <= pair[1].0;
-        let alone = images.windows(2).all(apart)
+        let (images, visits) = (&times.spans, &times.visits);
+        let alone = images.windows(2).all(|pair| pair[0].to <= pair[1].from)
             && visits.windows(2).all(|pair| pair[0].to <= pair[1].from);
-        let (&(first, _), &(_, last)) = images.first().zip(images.last())?;
+        let (first, last) = (images.first()?.from, images.last()?.to);
         if !alone || visits.is_empty() {
             return None;
         }
@@ -56,7 +66,7 @@ impl Columns {
             columns.seconds[column] += layer.seconds / times.images as f64;
         }
         let total = seconds(first, last);
-        let in_images: f64 = images.iter().map(|&(from, to)| seconds(from, to)).sum();
+        let in_images: f64 = images.iter().map(|image| image.seconds()).sum();
         let in_layers: f64 = visits.iter().map(|visit| seconds(visit.from, visit.to)).sum();
         let mut new_column = |worth: bool| {
             worth.then(|| {
@@ -67,15 +77,15 @@ impl Columns {
         let between_images = new_column(total - in_images > LEAST_BETWEEN_IMAGES * total);
         let between_layers = new_column(in_images - in_layers > LEAST_BETWEEN_LAYERS * total);
         columns.chain = layers + usize::from(between_images.is_some());
-        let mut visits = visits.into_iter().peekable();
-        for (from, to) in images {
-            columns.gap(from, between_images);
-            while let Some(visit) = visits.next_if(|visit| visit.from < to) {
+        let mut visits = visits.iter().peekable();
+        for image in images.iter() {
+            columns.gap(image.from, between_images);
+            while let Some(visit) = visits.next_if(|visit| visit.from < image.to) {
                 columns.gap(visit.from, between_layers);
-                let column = columns.of_layer[visit.layer];
-                columns.segments.push(Segment { from: visit.from, to: visit.to, column });
+                let column = columns.of_layer[visit.layer()];
+                columns.segments.push(Segment::new(visit.from, visit.to, column));
             }
-            columns.gap(to, between_layers);
+            columns.gap(image.to, between_layers);
         }
         // Layers that reach outside their images contradict themselves.
         let ascending = columns.segments.windows(2).all(|pair| pair[0].to <= pair[1].from);
@@ -89,7 +99,7 @@ impl Columns {
             None => last.to = to,
             Some(column) => {
                 let from = last.to;
-                self.segments.push(Segment { from, to, column });
+                self.segments.push(Segment::new(from, to, column));
             }
         }
     }
@@ -132,13 +142,13 @@ mod tests {
         assert_eq!(columns.of_layer, [0, 1, 2]);
         assert_eq!((columns.chain, columns.count()), (4, 5));
         let mut at = 0;
-        for segment in &columns.segments {
+        for segment in columns.segments.iter() {
             assert_eq!(segment.from, at, "{segment:?}");
             at = segment.to;
         }
         assert_eq!(at, 14_000);
-        let in_pause: Vec<_> = columns.segments.iter().filter(|it| it.column == 3).collect();
-        assert_eq!(in_pause, [&Segment { from: 4000, to: 10_000, column: 3 }]);
+        let in_pause: Vec<_> = columns.segments.iter().filter(|it| it.column() == 3).collect();
+        assert_eq!(in_pause, [&Segment::new(4000, 10_000, 3)]);
     }
 
     #[test]

@@ -25,7 +25,7 @@ impl Course {
         let seconds = |t: u64| t.saturating_sub(start) as f64 * 1e-9;
         Course {
             from: segments.iter().map(|it| seconds(it.from)).collect(),
-            column: segments.iter().map(|it| it.column).collect(),
+            column: segments.iter().map(|it| it.column()).collect(),
             columns,
         }
     }
@@ -88,10 +88,10 @@ mod tests {
     use super::*;
 
     fn course() -> Course {
-        let segment = |from, to, column| Segment { from, to, column };
+        let segment = Segment::new;
         let segments = [segment(10, 20, 0), segment(20, 50, 1), segment(50, 60, 0)];
         Course::new(
-            &segments.map(|it| segment(it.from * 1_000_000, it.to * 1_000_000, it.column)),
+            &segments.map(|it| segment(it.from * 1_000_000, it.to * 1_000_000, it.column())),
             0,
             2,
         )

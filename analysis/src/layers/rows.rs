@@ -68,7 +68,7 @@ impl Known<'_> {
             provenance: self.provenance,
             images: times.images,
             image_seconds: times.image_seconds(),
-            slow_image_seconds: times.slow_image_seconds(),
+            slow_image_seconds: times.slow_image_seconds,
             layers,
             fit: self.measured.joules,
         })

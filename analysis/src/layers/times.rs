@@ -7,8 +7,11 @@ use std::collections::HashMap;
 
 use wattline_trace::rows::{SpanKind, SpanRow};
 use wattline_trace::{BundleReader, Name};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::error::AnalysisError;
+use crate::held::Held;
+use crate::interval::Interval;
 use crate::power::moments::Moments;
 use crate::spans::{Run, seconds};
 use crate::table::for_each_row;
@@ -33,9 +36,11 @@ pub(crate) struct RunTimes {
     pub(super) seconds: f64,
     /// By position in the network.
     pub(crate) layers: Vec<LayerTime>,
+    /// What 99 of 100 images took no longer than.
+    pub(super) slow_image_seconds: f64,
     /// When each image ran.
-    pub(super) spans: Vec<(u64, u64)>,
-    pub(super) visits: Vec<Visit>,
+    pub(super) spans: Held<Interval>,
+    pub(super) visits: Held<Visit>,
 }
 
 /// One layer over all images.
@@ -51,11 +56,19 @@ pub(crate) struct LayerTime {
 }
 
 /// A layer of one image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
 pub(super) struct Visit {
     pub(super) from: u64,
     pub(super) to: u64,
-    pub(super) layer: usize,
+    layer: u64,
+}
+
+impl Visit {
+    /// Which layer of the run it is.
+    pub(super) fn layer(&self) -> usize {
+        self.layer as usize
+    }
 }
 
 impl LayerTime {
@@ -77,14 +90,13 @@ impl Times {
             times.add(span);
             Ok(())
         })?;
-        // In order of time, which is that of the file but for a component's images.
-        times.runs.iter_mut().for_each(|run| run.visits.sort_unstable());
+        times.runs.iter_mut().for_each(RunTimes::finish);
         Ok(times)
     }
 
     /// Those of a run.
-    pub(crate) fn of(&self, run: &Run) -> Option<&RunTimes> {
-        self.runs.iter().find(|times| times.is_of(run))
+    pub(crate) fn of(&mut self, run: &Run) -> Option<&mut RunTimes> {
+        self.runs.iter_mut().find(|times| times.is_of(run))
     }
 
     pub(super) fn add(&mut self, span: &SpanRow) {
@@ -123,16 +135,28 @@ impl RunTimes {
             component: image.component.clone(),
             images: 0,
             seconds: 0.0,
+            slow_image_seconds: 0.0,
             layers: Vec::new(),
-            spans: Vec::new(),
-            visits: Vec::new(),
+            spans: Held::default(),
+            visits: Held::default(),
         }
+    }
+
+    /// Once all are there: puts them in order of time, which is that of the file but where images
+    /// overlap.
+    fn finish(&mut self) {
+        self.spans.sort_by_key(|image| (image.from, image.to));
+        self.visits.sort_by_key(|visit| (visit.from, visit.to, visit.layer));
+        let mut times: Held<f64> = self.spans.iter().map(|image| image.seconds()).collect();
+        times.sort_unstable_by(f64::total_cmp);
+        let place = (0.99 * times.len() as f64).ceil() as usize;
+        self.slow_image_seconds = times.get(place.saturating_sub(1)).copied().unwrap_or(0.0);
     }
 
     fn add(&mut self, image: &SpanRow, layers: &[SpanRow]) {
         self.images += 1;
         self.seconds += seconds(image.start_ns, image.end_ns);
-        self.spans.push((image.start_ns, image.end_ns));
+        self.spans.push(Interval { from: image.start_ns, to: image.end_ns });
         for (index, layer) in layers.iter().enumerate() {
             // Where a layer was expected stands another: an image that was cut off, or a network
             // in which layers run in no fixed order.
@@ -141,7 +165,8 @@ impl RunTimes {
                 true => index,
                 false => self.place(&layer.name, index),
             };
-            self.visits.push(Visit { from: layer.start_ns, to: layer.end_ns, layer: at });
+            let (from, to) = (layer.start_ns, layer.end_ns);
+            self.visits.push(Visit { from, to, layer: at as u64 });
             let time = &mut self.layers[at];
             time.images += 1;
             time.seconds += seconds(layer.start_ns, layer.end_ns);
@@ -185,18 +210,10 @@ impl RunTimes {
         self.seconds / self.images as f64
     }
 
-    /// What 99 of 100 images took no longer than.
-    pub(super) fn slow_image_seconds(&self) -> f64 {
-        let mut times: Vec<f64> = self.spans.iter().map(|&(from, to)| seconds(from, to)).collect();
-        times.sort_by(f64::total_cmp);
-        let place = (0.99 * times.len() as f64).ceil() as usize;
-        times.get(place.saturating_sub(1)).copied().unwrap_or(0.0)
-    }
-
     /// The layer that began at an instant.
     pub(crate) fn layer_at(&self, from: u64) -> Option<usize> {
         let first = self.visits.partition_point(|visit| visit.from < from);
-        self.visits.get(first).filter(|visit| visit.from == from).map(|visit| visit.layer)
+        self.visits.get(first).filter(|visit| visit.from == from).map(Visit::layer)
     }
 }
 

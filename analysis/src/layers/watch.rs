@@ -10,6 +10,8 @@ use super::columns::{Columns, Segment};
 use super::sight::Sight;
 use super::sums::Sums;
 use super::times::Times;
+use crate::held::Held;
+use crate::interval::Interval;
 use crate::refusal::Refusal;
 use crate::spans::{Part, Spans, seconds};
 use crate::timeline::Timeline;
@@ -49,7 +51,7 @@ pub(super) struct Watched {
     end: u64,
     pub(super) columns: Columns,
     /// In order of time.
-    images: Vec<(u64, u64)>,
+    images: Held<Interval>,
     /// Mean time from one image's start to the next.
     period: f64,
     /// For each source, if it tells of the run.
@@ -81,7 +83,7 @@ impl Watch {
         manifest: &Manifest,
         spans: &Spans,
         timeline: &Timeline,
-        times: &Times,
+        times: &mut Times,
         poll_ns: Option<u64>,
     ) -> Self {
         let alone = |run: usize| {
@@ -91,9 +93,8 @@ impl Watch {
         let watched = |run: usize| {
             let its = times.of(&spans.runs[run]).filter(|_| alone(run))?;
             let columns = Columns::new(its)?;
-            let mut images = its.spans.clone();
-            images.sort_unstable();
-            let (start, end) = (images.first()?.0, images.last()?.1);
+            let images = std::mem::take(&mut its.spans);
+            let (start, end) = (images.first()?.from, images.last()?.to);
             let period = seconds(start, end) / images.len() as f64;
             let mut watched = Watched { run, start, end, columns, images, period, sources: vec![] };
             let rails = manifest.rails.iter().map(|rail| {
@@ -242,11 +243,12 @@ impl Watched {
             let weight =
                 sight.up_to(seconds(segment.from, t)) - sight.up_to(seconds(segment.to, t));
             if weight > 0.0 {
-                if weights[segment.column] == 0.0 {
-                    touched.push((segment.column, 0.0));
+                if weights[segment.column()] == 0.0 {
+                    touched.push((segment.column(), 0.0));
                 }
-                weights[segment.column] += weight;
-                ends = Some((ends.map_or(segment.column, |(oldest, _)| oldest), segment.column));
+                weights[segment.column()] += weight;
+                ends =
+                    Some((ends.map_or(segment.column(), |(oldest, _)| oldest), segment.column()));
             }
         }
         for (column, weight) in touched.iter_mut() {
@@ -254,10 +256,10 @@ impl Watched {
         }
         touched.sort_unstable_by_key(|(column, _)| *column);
         let middle = from + (t - from) / 2;
-        while self.images.get(seen.image + 1).is_some_and(|image| image.0 <= middle) {
+        while self.images.get(seen.image + 1).is_some_and(|image| image.from <= middle) {
             seen.image += 1;
         }
-        let phase = seconds(self.images[seen.image].0, middle) / self.period;
+        let phase = seconds(self.images[seen.image].from, middle) / self.period;
         let blocks = seen.sums.blocks.len() as u128;
         let block = u128::from(t - self.start) * blocks / (u128::from(self.end - self.start) + 1);
         seen.sums.add(block as usize, touched, reading.value, (phase < 1.0).then_some(phase));

@@ -1,26 +1,53 @@
 //! Spans as slices: each component has a track, on which images lie in runs and layers in images.
 
-use wattline_trace::rows::SpanRow;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
+
+use wattline_trace::rows::{SpanKind, SpanRow};
 use wattline_trace::{BundleReader, Name};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::Writer;
 use super::schema::{DebugAnnotation, TrackEvent};
 use crate::batch::Fault;
+use crate::held::{Held, Maybe};
+
+/// A span but for its component.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+struct Slice {
+    start: u64,
+    end: u64,
+    id: u64,
+    kind: u64,
+    /// Which of the names.
+    name: u64,
+    image: Maybe,
+    flops: Maybe,
+    bytes_theoretical: Maybe,
+}
+
+/// Names of spans, each once.
+#[derive(Default)]
+struct Names {
+    names: Vec<Name>,
+    places: HashMap<Name, u64>,
+}
 
 pub(super) fn write(bundle: &BundleReader, trace: &mut Writer<'_>, root: u64) -> Result<(), Fault> {
-    let mut spans = bundle.table::<SpanRow>()?.collect::<Result<Vec<_>, _>>()?;
-    // What contains comes before what is contained: a longer span that starts together, and of two
-    // that are alike the run before the image before the layer.
-    spans.sort_by(|a, b| {
-        let key = |it: &SpanRow| (it.start_ns, std::cmp::Reverse(it.end_ns), it.kind as u8, it.id);
-        key(a).cmp(&key(b))
-    });
-    let mut components: Vec<Name> = spans.iter().map(|span| span.component.clone()).collect();
-    components.sort_unstable();
-    components.dedup();
-    for component in components {
+    let mut names = Names::default();
+    let mut components: BTreeMap<Name, Held<Slice>> = BTreeMap::new();
+    for span in bundle.table::<SpanRow>()? {
+        let span = span?;
+        let slice = Slice::of(&span, &mut names);
+        components.entry(span.component).or_default().push(slice);
+    }
+    for (component, mut slices) in components {
+        // What contains comes before what is contained: a longer span that starts together, and of
+        // two that are alike the run before the image before the layer.
+        slices.sort_by_key(|it| (it.start, Reverse(it.end), it.kind, it.id));
         let mut lanes: Vec<Lane> = Vec::new();
-        for span in spans.iter().filter(|span| span.component == component) {
+        for span in &slices {
             let place = match lanes.iter_mut().position(|lane| lane.takes(span)) {
                 Some(place) => place,
                 None => {
@@ -33,13 +60,46 @@ pub(super) fn write(bundle: &BundleReader, trace: &mut Writer<'_>, root: u64) ->
                     lanes.len() - 1
                 }
             };
-            lanes[place].begin(span, trace)?;
+            lanes[place].begin(span, &names, trace)?;
         }
         for mut lane in lanes {
             lane.end_before(u64::MAX, trace)?;
         }
     }
     Ok(())
+}
+
+impl Slice {
+    fn of(span: &SpanRow, names: &mut Names) -> Self {
+        Slice {
+            start: span.start_ns,
+            end: span.end_ns,
+            id: span.id,
+            kind: span.kind as u64,
+            name: names.place(&span.name),
+            image: span.image.into(),
+            flops: span.flops.into(),
+            bytes_theoretical: span.bytes_theoretical.into(),
+        }
+    }
+
+    fn kind(&self) -> SpanKind {
+        let kinds = [SpanKind::Run, SpanKind::Image, SpanKind::Layer];
+        let of_number = kinds.into_iter().find(|kind| *kind as u64 == self.kind);
+        of_number.unwrap_or(SpanKind::Preparation)
+    }
+}
+
+impl Names {
+    fn place(&mut self, name: &Name) -> u64 {
+        if let Some(place) = self.places.get(name) {
+            return *place;
+        }
+        let place = self.names.len() as u64;
+        self.names.push(name.clone());
+        self.places.insert(name.clone(), place);
+        place
+    }
 }
 
 /// A track, and the ends of the slices that are open on it, the innermost last.
@@ -50,13 +110,13 @@ struct Lane {
 
 impl Lane {
     /// Whether a span that starts no earlier than those before it nests in what is open.
-    fn takes(&self, span: &SpanRow) -> bool {
-        let around = self.open.iter().rev().find(|end| **end > span.start_ns);
-        around.is_none_or(|end| *end >= span.end_ns)
+    fn takes(&self, span: &Slice) -> bool {
+        let around = self.open.iter().rev().find(|end| **end > span.start);
+        around.is_none_or(|end| *end >= span.end)
     }
 
-    fn begin(&mut self, span: &SpanRow, trace: &mut Writer<'_>) -> Result<(), Fault> {
-        self.end_before(span.start_ns, trace)?;
+    fn begin(&mut self, span: &Slice, names: &Names, trace: &mut Writer<'_>) -> Result<(), Fault> {
+        self.end_before(span.start, trace)?;
         let known = [
             ("image", span.image),
             ("flops", span.flops),
@@ -64,17 +124,16 @@ impl Lane {
         ];
         let annotations = known
             .into_iter()
-            .filter_map(|(name, value)| value.map(|value| DebugAnnotation::count(name, value)));
-        let name = match (span.kind, span.image) {
-            (wattline_trace::rows::SpanKind::Image, Some(image)) => {
-                format!("{} #{image}", span.name)
-            }
-            _ => span.name.to_string(),
+            .filter_map(|(name, value)| Some(DebugAnnotation::count(name, value.get()?)));
+        let name = &names.names[span.name as usize];
+        let name = match (span.kind(), span.image.get()) {
+            (SpanKind::Image, Some(image)) => format!("{name} #{image}"),
+            _ => name.to_string(),
         };
-        let category = span.kind.as_str();
+        let category = span.kind().as_str();
         let event = TrackEvent::begin(self.track, name, category, annotations.collect());
-        trace.event(span.start_ns, event)?;
-        self.open.push(span.end_ns);
+        trace.event(span.start, event)?;
+        self.open.push(span.end);
         Ok(())
     }
 

@@ -350,6 +350,7 @@ fn contradiction_watts(record: &RailRecord, row: &PowerRow) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::held::Held;
     use crate::spans::{Part, Run, Spans};
     use wattline_trace::Provenance;
 
@@ -364,7 +365,7 @@ mod tests {
             end: 2000 * MS,
             whole: true,
             part: Part::Solo,
-            images: vec![],
+            images: Held::default(),
         };
         let spans = Spans { runs: vec![run], ..Spans::default() };
         let record = RailRecord {

@@ -392,6 +392,16 @@ pub struct Tables {
 
 impl Tables {
     pub fn write(&self, directory: &Path, outcome: Outcome) {
+        self.write_with(self.spans.iter().cloned(), directory, outcome);
+    }
+
+    /// The bundle with other spans, of which none needs to be held.
+    pub fn write_with(
+        &self,
+        spans: impl Iterator<Item = SpanRow>,
+        directory: &Path,
+        outcome: Outcome,
+    ) {
         fn all<R: Row>(bundle: &BundleWriter, rows: &[R]) {
             let table = bundle.table().unwrap();
             rows.iter().for_each(|row| table.write(row).unwrap());
@@ -399,7 +409,8 @@ impl Tables {
         let bundle = BundleWriter::create(directory, &self.manifest, true).unwrap();
         all(&bundle, &self.power);
         all(&bundle, &self.traffic);
-        all(&bundle, &self.spans);
+        let table = bundle.table().unwrap();
+        spans.for_each(|row| table.write(&row).unwrap());
         all(&bundle, &self.agent);
         all(&bundle, &self.events);
         all(&bundle, &self.truth);
