@@ -85,7 +85,7 @@ impl<T: Plain> Held<T> {
         }
     }
 
-    /// Sorts by a key, of which no two items should have the same.
+    /// Sorts by a key; items of the same key in no certain order.
     pub(crate) fn sort_by_key<K: Ord>(&mut self, key: impl Fn(&T) -> K) {
         // Mostly they come in order; then a long list is not written again.
         if !self.is_sorted_by_key(&key) {
