@@ -24,10 +24,16 @@ mod sensors;
 macro_rules! in_each_guest {
     ($($test:ident),+ $(,)?) => {
         mod arm64 {
-            $(#[test] fn $test() { super::$test(wattline_arm_tests::architecture::Architecture::Arm64); })+
+            $(#[test] fn $test() {
+                use wattline_arm_tests::architecture::Architecture::Arm64;
+                $crate::place::unless_hung(|| super::$test(Arm64));
+            })+
         }
         mod armv7 {
-            $(#[test] fn $test() { super::$test(wattline_arm_tests::architecture::Architecture::Armv7); })+
+            $(#[test] fn $test() {
+                use wattline_arm_tests::architecture::Architecture::Armv7;
+                $crate::place::unless_hung(|| super::$test(Armv7));
+            })+
         }
     };
 }

@@ -1,6 +1,7 @@
 //! A guest to test in, and what tests do in most of them.
 
 use std::ops::{Deref, DerefMut};
+use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -56,6 +57,18 @@ const INSTANTIATE: &str = "
 bus=$(ls -d /sys/bus/i2c/devices/i2c-*)
 for address in 0x40 0x41 0x44 0x45; do echo ina231 $address > $bus/new_device; done
 ";
+
+/// Runs a test, and once more, which is told, if it failed because a processor of its guest hung.
+pub(crate) fn unless_hung(test: impl Fn()) {
+    let hung = wattline_arm_tests::guest::hung();
+    if let Err(failure) = panic::catch_unwind(AssertUnwindSafe(&test)) {
+        if wattline_arm_tests::guest::hung() == hung {
+            panic::resume_unwind(failure);
+        }
+        println!("A PROCESSOR OF THE GUEST HUNG, see above; the test is run once more");
+        test();
+    }
+}
 
 impl Place {
     /// A guest that has just started.
