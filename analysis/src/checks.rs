@@ -57,7 +57,7 @@ pub(crate) fn rows(recording: &Recording<'_>, results: &Results<'_>) -> Vec<Chec
         busy(recording),
         results.summary.iter().filter_map(|row| compulsory(recording, row)).collect(),
         results.summary.iter().filter_map(|row| below_roof(recording, row, results)).collect(),
-        results.summary.iter().filter_map(|row| fast_enough(row, results)).collect(),
+        results.summary.iter().filter_map(|row| fast_enough(recording, row, results)).collect(),
         results.fits.iter().filter_map(covered).collect(),
         alone::on_cpus(recording),
     ];
@@ -190,7 +190,11 @@ fn below_roof(recording: &Recording<'_>, row: &SummaryRow, results: &Results<'_>
     Some(found(Check::BelowRoof, run_of(row), outcome, detail))
 }
 
-fn fast_enough(row: &SummaryRow, results: &Results<'_>) -> Option<Found> {
+fn fast_enough(
+    recording: &Recording<'_>,
+    row: &SummaryRow,
+    results: &Results<'_>,
+) -> Option<Found> {
     let rails = results.energy.iter().filter(|rail| {
         rail.role == RailRole::Counted
             && rail.network == row.network
@@ -206,10 +210,14 @@ fn fast_enough(row: &SummaryRow, results: &Results<'_>) -> Option<Found> {
     let (outcome, meaning) = match wanting {
         Some(why) => (CheckOutcome::Fail, format!("; {why}")),
         None if slowest >= FAST_HZ => (CheckOutcome::Pass, String::new()),
-        None => (
-            CheckOutcome::Warn,
-            format!("; below {FAST_HZ:.0} Hz power within an image is smoothed, its mean is not"),
-        ),
+        None => {
+            let fitted =
+                |fit: &LayerFitRow| fit.network == row.network && fit.component == row.component;
+            let would_help = recording.manifest.dither.is_none() && results.fits.iter().any(fitted);
+            let advice = if would_help { "; run with --dither to tell layers apart" } else { "" };
+            let slow = format!("below {FAST_HZ:.0} Hz power within an image is smoothed");
+            (CheckOutcome::Warn, format!("; {slow}, its mean is not{advice}"))
+        }
     };
     let detail = format!("{slowest:.1} fresh readings/s{meaning}");
     Some(found(Check::SamplingFastEnough, run_of(row), outcome, detail))

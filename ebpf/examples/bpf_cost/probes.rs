@@ -23,6 +23,11 @@ fn plain(image: u64, layer: u64) {
 /// One that leaves room for a call, as those of wattline's own engine do.
 #[inline(never)]
 fn roomy(image: u64, layer: u64) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: nops, as many as keep what follows in one page.
+    unsafe {
+        std::arch::asm!(".p2align 6", options(nomem, nostack, preserves_flags));
+    }
     probe::probe!(wattline_cost, roomy, image, layer, c"conv1/7x7_s2".as_ptr());
     #[cfg(target_arch = "x86_64")]
     // SAFETY: a nop of five bytes.

@@ -150,6 +150,9 @@ pub(crate) fn arguments_are_found_wherever_they_are() {
 #[cfg(target_arch = "x86_64")]
 #[inline(never)]
 fn with_room(image: u64, layer: u64, name: &CStr) {
+    // Over the end of a page the kernel would write no call.
+    // SAFETY: nops, as many as align what follows.
+    unsafe { std::arch::asm!(".p2align 6", options(nomem, nostack, preserves_flags)) };
     probe::probe!(wattline_test, with_room, image, layer, name.as_ptr());
     // SAFETY: a nop.
     unsafe {
