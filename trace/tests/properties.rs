@@ -214,12 +214,12 @@ proptest! {
         drop(bundle(directory.path()));
         let path = directory.path().join("manifest.json");
         let mut bytes = fs::read(&path).unwrap();
+        // Without the end of its last line alone it is whole.
+        let whole = bytes.trim_ascii_end().len();
         let at = at.index(bytes.len());
         bytes[at] = byte;
         fs::write(&path, &bytes).unwrap();
         let _ = BundleReader::open(directory.path());
-        // Without the end of its last line alone it is whole.
-        let whole = bytes.trim_ascii_end().len();
         fs::write(&path, &bytes[..cut.index(whole)]).unwrap();
         prop_assert!(BundleReader::open(directory.path()).is_err());
     }
