@@ -58,8 +58,6 @@ test: lint ## Everything that is checked: lints, then all tests in release
 test-debian13: ## The executors against Debian 13's XNNPACK and OpenCL, in a root file system of it; as root
 	@scripts/test-debian13
 
-# Unit tests of what computes, on emulated processors; not those of the host's kernel and files.
-ARM_UNITS = -p wattline-trace -p wattline-board -p wattline-agent -p wattline-analysis --lib
 # One guest after another, and what each measured is shown.
 ARM_GUESTS = $(CARGO) test --release --locked -p wattline-arm-tests --test guests -- \
 	--nocapture --test-threads=1
@@ -67,8 +65,8 @@ ARM_GUESTS = $(CARGO) test --release --locked -p wattline-arm-tests --test guest
 test-arm: ## Guests of arm64 and armv7 with an emulated board's sensors and counters; downloads and builds once
 	@tests/arm/kernels/prepare
 	@tests/arm/build arm64 armv7
-	tests/arm/cross arm64 test --release --locked $(ARM_UNITS)
-	tests/arm/cross armv7 test --release --locked $(ARM_UNITS)
+	tests/arm/programs arm64 test
+	tests/arm/programs armv7 test
 	@echo "ARM guests run on processors emulated in software: what passes is function and accounting, never speed."
 	$(ARM_GUESTS) --skip debug::
 

@@ -1,6 +1,7 @@
 //! The two architectures, and where what a guest is made of lies.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// An architecture of guests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,15 +86,30 @@ impl Architecture {
         cache().join("bin").join(self.programs()).join(name)
     }
 
+    /// Debian's libraries for it, as a root file system has them.
+    fn root(self) -> PathBuf {
+        cache().join("sysroot").join(self.debian())
+    }
+
     /// Where its libraries are.
     pub fn libraries(self) -> [PathBuf; 2] {
-        let root = cache().join("sysroot").join(self.debian());
+        let root = self.root();
         [root.join("lib").join(self.gnu()), root.join("usr/lib").join(self.gnu())]
     }
 
     /// A program of this workspace, built for it.
     pub fn built(self, target: &Path, program: &str) -> PathBuf {
         target.join(self.rust()).join("release").join(program)
+    }
+
+    /// The same, to be run here by QEMU's user emulation, as `tests/arm/cross` has it.
+    pub fn run(self, target: &Path, program: &str) -> Command {
+        let mut command = Command::new(match self {
+            Architecture::Arm64 | Architecture::Arm64Debug => "qemu-aarch64-static",
+            Architecture::Armv7 => "qemu-arm-static",
+        });
+        command.arg("-L").arg(self.root()).arg(self.built(target, program));
+        command
     }
 
     /// wattline's kernel module, built for its kernel.

@@ -3,12 +3,12 @@
 
 use std::path::Path;
 
-use wattline_analysis::{Analysis, SummaryRow};
 use wattline_arm_tests::architecture::Architecture;
 use wattline_board::emulated::ina231::registers::CONFIGURATION;
 use wattline_trace::BundleReader;
 use wattline_trace::rows::{CpuRow, SpanKind, SpanRow};
 
+use crate::analysis::SummaryRow;
 use crate::place::Place;
 
 crate::in_each_guest!(of_a_program_that_is_recorded, of_a_network_that_is_run);
@@ -29,12 +29,6 @@ const ASIDE: &str = "taskset -c 0,1";
 const AVERAGES_OF_16: u16 = 2 << 9;
 const AVERAGES: u16 = 7 << 9;
 
-/// The one run of a bundle.
-fn only(analysis: &Analysis) -> &SummaryRow {
-    let [row] = &analysis.summary[..] else { panic!("{:#?}", analysis.summary) };
-    row
-}
-
 /// Whether the row's own interval says that it is good to the limit: two and a half standard errors.
 /// On a busy machine the analysis may give a number an interval too wide, or refuse it, and the guest
 /// runs again; a number that claims to be good and is not is a failure at once.
@@ -48,14 +42,15 @@ fn claims(row: &SummaryRow) -> bool {
 #[track_caller]
 fn check(row: &SummaryRow) -> bool {
     let truth = row.truth.as_ref().unwrap_or_else(|| panic!("no truth: {row:#?}"));
+    let shown = |number: Option<f64>| number.map_or("no".to_owned(), |it| format!("{it:.3}"));
     eprintln!(
-        "{} on {}: {:?} J an image, ± {:?}, energy {:?} % off, bytes {:?} % off",
+        "{} on {}: {} J an image, ± {}, energy {} % off, bytes {} % off",
         row.network,
         row.component,
-        row.joules_per_image,
-        row.joules_per_image_ci95,
-        truth.energy_error_pct,
-        truth.traffic_error_pct
+        shown(row.joules_per_image),
+        shown(row.joules_per_image_ci95),
+        shown(truth.energy_error_pct),
+        shown(truth.traffic_error_pct)
     );
     if let Some(error) = truth.traffic_error_pct {
         assert!(error.abs() <= MOST_TRAFFIC_ERROR_PCT, "{row:#?}");
@@ -105,10 +100,10 @@ fn of_a_program_that_is_recorded(architecture: Architecture) {
         let text = said.text();
         assert_eq!(said.status, 0, "{text}");
         assert_eq!(configuration & AVERAGES, AVERAGES_OF_16, "set while it records");
-        let (bundle, analysis) = place.checked("/tmp/trace", offset);
+        let (bundle, row) = place.checked("/tmp/trace", offset);
         assert_eq!(spans(&bundle, SpanKind::Image), IMAGES, "{text}");
         check_cpu_time(&bundle, &text);
-        if check(only(&analysis)) {
+        if check(&row) {
             return restored(&mut place);
         }
     }
@@ -145,10 +140,10 @@ fn of_a_network_that_is_run(architecture: Architecture) {
         ));
         let text = said.text();
         assert_eq!(said.status, 0, "{text}");
-        let (bundle, analysis) = place.checked("/tmp/trace", offset);
+        let (bundle, row) = place.checked("/tmp/trace", offset);
         assert_eq!(spans(&bundle, SpanKind::Image), IMAGES, "{text}");
         assert!(spans(&bundle, SpanKind::Layer) > 20 * IMAGES);
-        if check(only(&analysis)) {
+        if check(&row) {
             return restored(&mut place);
         }
     }

@@ -6,6 +6,7 @@
 //! The processors are emulated in software, many times slower than the real ones: what these tests
 //! prove is function and accounting, never speed.
 
+mod analysis;
 mod place;
 
 mod bpf;

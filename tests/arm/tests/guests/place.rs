@@ -7,12 +7,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use wattline_analysis::{Analysis, Options, SensorTolerances};
 use wattline_arm_tests::architecture::Architecture;
 use wattline_arm_tests::board;
 use wattline_arm_tests::guest::{Guest, Offset};
 use wattline_arm_tests::machine::Blocks;
 use wattline_arm_tests::truth;
+
+use crate::analysis::{self, SummaryRow};
 
 /// Guests run one after another: two would slow each other down more than they save.
 static MACHINE: Mutex<()> = Mutex::new(());
@@ -20,6 +21,7 @@ static MACHINE: Mutex<()> = Mutex::new(());
 /// A guest, and a folder here for what comes out of it.
 #[derive(Debug)]
 pub(crate) struct Place {
+    architecture: Architecture,
     guest: Guest,
     folder: TempDir,
     _alone: MutexGuard<'static, ()>,
@@ -77,7 +79,7 @@ impl Place {
         let alone = MACHINE.lock().unwrap_or_else(PoisonError::into_inner);
         let guest = Guest::boot(architecture, blocks, target())
             .unwrap_or_else(|error| panic!("{architecture:?}: {error}"));
-        Place { guest, folder: tempfile::tempdir().unwrap(), _alone: alone }
+        Place { architecture, guest, folder: tempfile::tempdir().unwrap(), _alone: alone }
     }
 
     /// A guest with sensors and counters.
@@ -114,17 +116,13 @@ impl Place {
         self.folder.path().join(Path::new(folder).file_name().unwrap())
     }
 
-    /// Fetches a bundle and analyses it against what the board knows. The gains of the emulated chips
-    /// are exact, unlike those of the board whose description it is: what sensors may lie off is no
-    /// part of an interval here, which so has to hold by what the readings tell.
+    /// Fetches a bundle of one run, and has it analysed against what the board knows.
     #[track_caller]
-    pub(crate) fn checked(&mut self, folder: &str, offset: Offset) -> (PathBuf, Analysis) {
+    pub(crate) fn checked(&mut self, folder: &str, offset: Offset) -> (PathBuf, SummaryRow) {
         let bundle = self.bundle(folder);
         truth::write(&bundle, self.guest.board(), offset).unwrap();
-        let tolerances = SensorTolerances { all: Some(0.0), ..SensorTolerances::default() };
-        let options = Options { check_truth: true, tolerances };
-        let analysis = wattline_analysis::analyze(std::slice::from_ref(&bundle), &options);
-        (bundle, analysis.unwrap_or_else(|error| panic!("{error}")))
+        let row = analysis::of_one_run(self.architecture, &bundle);
+        (bundle, row)
     }
 
     /// The kernel found nothing wrong with anybody.
