@@ -56,7 +56,8 @@ impl Architecture {
         }
     }
 
-    /// Who emulates it, and which processor; that of 32 bits without its counters, which no test asks for.
+    /// Who emulates it, and which processor; that of 32 bits without its counters, which no test asks
+    /// for.
     pub fn emulator(self) -> (&'static str, &'static str) {
         match self {
             Architecture::Arm64 | Architecture::Arm64Debug => ("qemu-system-aarch64", "cortex-a72"),

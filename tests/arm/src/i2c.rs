@@ -33,7 +33,8 @@ use wattline_board::emulated::EmulatedBoard;
 const ZERO_LENGTH_REQUEST: u64 = 1 << 0;
 /// The flag of a request that reads. [section 5.16.6]
 const READ: u32 = 1 << 1;
-/// The flag of every request of a transfer but the last: if it fails, so does the next. [section 5.16.6]
+/// The flag of every request of a transfer but the last: if it fails, so does the next.
+/// [section 5.16.6]
 const FAIL_NEXT: u32 = 1 << 0;
 /// The status of a request. [section 5.16.6]
 const OK: u8 = 0;
